@@ -110,8 +110,10 @@ def curves(weights, means, varis):
     parameters (k,) -> x (m,), clusters (k, m), model (m,)
     """
     weights, means, varis = (np.asarray(a, float)[:, None] for a in (weights, means, varis))
-    x = means + np.sqrt(varis) * np.linspace(-4, 4, 201)  # (k, 1) against (201,) -> (k, 201)
-    x = np.unique(np.concatenate([x.ravel(), np.linspace(x.min(), x.max(), 1001)]))
+    sds = np.sqrt(varis)
+    low, high = np.min(means - 4 * sds), np.max(means + 4 * sds)
+    x = means + sds * np.linspace(-8, 8, 401)  # (k, 1) against (401,) -> (k, 401)
+    x = np.unique(np.append(np.linspace(low, high, 1001), x[(low < x) & (x < high)]))
     clusters = weights * gauss(x, means, varis)  # (k, 1) against (m,) -> (k, m)
     return x, clusters, clusters.sum(axis=0)
 
