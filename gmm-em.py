@@ -172,8 +172,8 @@ def sweep(data, shift, weights, means, varis, pool):
         gammas, ll = expectation(block, weights, means, varis, return_ll=True)
         return ll, len(block), *maximization(block, gammas)
 
-    # To hand a small block to another thread takes longer than to compute it.
-    run = map if n * len(means) < 2**14 else pool.map
+    # Fewer blocks take longer to hand to other threads than to compute.
+    run = map if n <= 2 * size else pool.map
     blocks = zip(*run(step, range(0, n, size)))
     lls, sizes, *parts = (np.stack(column, axis=-1) for column in blocks)
     block_weights, block_means, block_varis = parts  # (k, b) each
