@@ -1,0 +1,70 @@
+"""Every command in README.md prints what README.md says."""
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+README = (Path(__file__).parent.parent / "README.md").read_text()
+CONSOLE = "".join(re.findall(r"^```console\n(.*?)^```", README, re.M | re.S))
+EXAMPLES = re.findall(r"^\$ (.*)\n((?:[^$].*\n)*)", CONSOLE, re.M)
+NUMBER = re.compile(r"-?\d+\.\d+")
+
+
+@pytest.fixture(scope="module")
+def checkout(root, tmp_path_factory):
+    """A copy of what the commands need, where they may leave their files."""
+    folder = tmp_path_factory.mktemp("readme")
+    for name in ("gmm-em.py", "gmm-visualize.py", "data.txt"):
+        shutil.copy(root / name, folder)
+    (folder / "bin").mkdir()
+    (folder / "bin" / "python").symlink_to(sys.executable)
+    return folder
+
+
+def shell(command, folder):
+    # Of the same virtual environment, whatever the machine calls its Python.
+    path = os.pathsep.join(
+        [str(Path(sys.executable).parent), str(folder / "bin"), os.environ["PATH"]]
+    )
+    return subprocess.run(
+        ["bash", "-c", command],
+        cwd=folder,
+        env=os.environ | {"PATH": path},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        timeout=120,
+    ).stdout
+
+
+def test_there_are_examples():
+    assert len(EXAMPLES) == CONSOLE.count("\n$ ") + 1 >= 6
+
+
+@pytest.mark.parametrize("command, output", EXAMPLES, ids=[command for command, _ in EXAMPLES])
+def test_a_command_prints_what_the_readme_says(command, output, checkout):
+    found = shell(command, checkout)
+    assert NUMBER.sub("#", found) == NUMBER.sub("#", output)
+    # Another processor may round the last digits differently.
+    wanted = [pytest.approx(float(number), rel=1e-7) for number in NUMBER.findall(output)]
+    assert [float(number) for number in NUMBER.findall(found)] == wanted
+
+
+def test_the_first_block_fits_and_plots(checkout):
+    block = re.findall(r"^```sh\n(.*?)^```", README, re.M | re.S)[0]
+    fit, plot = block.splitlines()[-2:]
+    assert "p(x) = " in shell(fit, checkout)
+    assert shell(plot, checkout) == "data-k4.png\n"
+    assert (checkout / "data-k4.png").exists()
+
+
+def test_the_readme_names_every_file_at_the_top_level(root):
+    names = subprocess.run(["git", "ls-files"], cwd=root, capture_output=True, text=True).stdout
+    top = {name.split("/")[0] for name in names.split()} or {p.name for p in root.iterdir()}
+    for name in sorted(n for n in top if not n.startswith(".") and n != "README.md"):
+        assert f"`{name}" in README or f" {name}" in README, name
