@@ -192,7 +192,9 @@ def sweep(data, shift, weights, means, varis, pool):
 def refuse_collapse(weights, means, varis, shift, iteration):
     """Raise Collapse if a standard deviation is down to the rounding of its mean."""
     floors = np.maximum((32 * EPS * means) ** 2, TINY)
-    for i in np.flatnonzero((weights > 0) & (varis <= floors)):
+    collapsed = np.flatnonzero((weights > 0) & (varis <= floors))
+    if len(collapsed):
+        i = collapsed[0]
         raise Collapse(
             f"component {i + 1} collapsed onto the value {means[i] + shift:.12g} in iteration "
             f"{iteration}, where the likelihood is unbounded: "
@@ -228,8 +230,9 @@ def blocks_of(data):
     for first in range(0, len(data), BLOCK // 16):
         with np.errstate(over="ignore"):  # a long double too large for a double is inf
             block = np.asarray(data[first : first + BLOCK // 16], float)
-        for j in np.flatnonzero(~np.isfinite(block)):
-            found = f"{block[j]} at index {first + j}"
+        bad = np.flatnonzero(~np.isfinite(block))
+        if len(bad):
+            found = f"{block[bad[0]]} at index {first + bad[0]}"
             raise ValueError(f"expected finite numbers, found {found}: remove it from the data")
         yield block
 
@@ -239,28 +242,33 @@ def cores():
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
 
 
+def random_start(data, k, variance, rng):
+    """Return a random start: k distinct data values as means, ascending, one variance for all.
+
+    data (n,) -> weights, means, varis, each (k,)
+    """
+    values = np.empty(0)
+    while len(values) < k:
+        values = np.union1d(values, data[rng.integers(len(data), size=1000)])
+    means = np.sort(rng.choice(values, k, replace=False))
+    return np.full(k, 1 / k), means, np.full(k, variance)
+
+
 def best_of(data, k, tol, restarts, seed, report):
     """Return the fit with the highest ll among the handout's start and `restarts` random ones.
 
-    A random start has k distinct data values in ascending order as means, the variance of the
-    data as varis, and weights 1/k. `report(start, iteration, ll, change)` follows every iteration.
-
     data (n,) -> (weights, means, varis, ll), the name of its start, the number of starts that
-    collapsed. Raises Collapse if every start does, and what `train` raises.
+    collapsed. `report(start, iteration, ll, change)` is called after every iteration. Raises
+    Collapse if every start collapses, and what `train` raises.
     """
-    rng = np.random.default_rng(seed)
+    starts = {"handout": None}
     if restarts:
         rng = np.random.default_rng(seed)
-        variance = train(data, 1, 1.0)[2]  # of one component: that of the data
+        variance = train(data, 1, 1.0)[2][0]  # one component has the variance of the data
+        for i in range(1, restarts + 1):
+            starts[f"random {i} of {restarts}"] = random_start(data, k, variance, rng)
     fits, collapses = {}, []
-    for number in range(restarts + 1):
-        name, start = "handout", None
-        if number:
-            name, values = f"random {number} of {restarts}", np.empty(0)
-            while len(values) < k:
-                values = np.union1d(values, data[rng.integers(len(data), size=1000)])
-            means = np.sort(rng.choice(values, k, replace=False))
-            start = np.full(k, 1 / k), means, np.repeat(variance, k)
+    for name, start in starts.items():
         try:
             fits[name] = train(data, k, tol, start, functools.partial(report, name))
         except Collapse as error:
@@ -291,35 +299,33 @@ def notes(n, weights, means, varis):
         )
 
 
+def holds_a_number(line):
+    """Return whether a line of text is one finite number, or blank, in the way of np.loadtxt."""
+    text = line.partition("#")[0].strip()
+    try:
+        line.encode()  # fails where surrogateescape has let a byte through that is not UTF-8
+        # float takes underscores and the digits of all scripts, too.
+        return not text or (text.isascii() and "_" not in text and math.isfinite(float(text)))
+    except ValueError:
+        return False
+
+
 def read_text(path, name):
     """Return the numbers in a text file, one a line; `name` is what messages call the file."""
-    problem = "no numbers"
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # of an empty file: an error here, with its own words
-            data = np.loadtxt(path, encoding="utf-8-sig", ndmin=2)
+    with warnings.catch_warnings(), contextlib.suppress(ValueError):
+        warnings.simplefilter("ignore")  # of a file without numbers: an error here, see below
+        data = np.loadtxt(path, encoding="utf-8-sig", ndmin=2)
         if data.size and data.shape[1] == 1 and np.isfinite(data).all():
             return data[:, 0]
-    except ValueError as error:
-        problem = str(error)
-    # loadtxt names no line of the file, so a second look, after the first has failed, finds it.
+    # Now that something is wrong, a second look finds the line: loadtxt does not count all of them.
+    place, found = name, "none in it"
     with open(path, encoding="utf-8-sig", errors="surrogateescape") as file:
         for number, line in enumerate(file, 1):
-            text = line.partition("#")[0].strip()
-            try:
-                line.encode()  # fails on what surrogateescape let through
-                # float takes underscores and the digits of all scripts, loadtxt does not.
-                if not text or (text.isascii() and "_" not in text and math.isfinite(float(text))):
-                    continue
-            except ValueError:
-                pass
-            problem = f"{line.strip()[:40]!r}"
-            name = f"{name}:{number}"
-            break
-    raise ValueError(
-        f"{name}: expected one finite number a line, found {problem}: "
-        "write plain UTF-8 text with a decimal point"
-    )
+            if not holds_a_number(line):
+                place, found = f"{name}:{number}", repr(line.strip()[:40])
+                break
+    remedy = "write plain UTF-8 text, with a decimal point"
+    raise ValueError(f"{place}: expected one finite number a line, found {found}: {remedy}")
 
 
 def read_data(datapath):
