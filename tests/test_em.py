@@ -112,6 +112,12 @@ def test_train_is_the_textbook_loop(em, data, k, tol):
         np.testing.assert_allclose(found, wanted, rtol=1e-9 if tol == 1 else 1e-6)
 
 
+def test_the_first_iteration_never_stops_the_loop(em, data):
+    iterations = []
+    em.train(data, 2, 1e9, report=lambda iteration, ll, change: iterations.append(iteration))
+    assert iterations == [1, 2]
+
+
 def test_train_runs_on_the_functions_a_grader_calls(em, data, monkeypatch):
     called = set()
 
@@ -195,6 +201,12 @@ def test_random_starts_are_what_the_contract_says(em, data, monkeypatch):
         assert np.isin(means, data).all() and (np.diff(means) > 0).all()
         np.testing.assert_allclose(varis, np.var(data), rtol=1e-12)
     assert len({tuple(means) for _, means, _ in random}) == 4
+
+
+def test_the_means_of_a_random_start_differ_however_tied_the_data(em):
+    rng, data = np.random.default_rng(0), np.array([1.0] * 2000 + [2.0, 3.0])
+    for _ in range(20):
+        np.testing.assert_array_equal(em.random_start(data, 3, 1.0, rng)[1], [1, 2, 3])
 
 
 datasets = st.lists(st.integers(-3000, 3000), min_size=8, max_size=40, unique=True).map(

@@ -62,6 +62,7 @@ def test_plot_model_draws_every_component_and_the_mixture(viz, k):
     assert len(lines) == len(legend_of(figure)) == k + 1
     styles = {(line.get_color(), str(line.get_linestyle())) for line in lines}
     assert len(styles) == k + 1, "two curves look the same"
+    assert figure.axes[0].get_ylim()[0] == 0
     for line, curve in zip(lines, (clusters.sum(axis=0), *clusters)):
         np.testing.assert_array_equal(line.get_data(), (x, curve))
 
@@ -108,15 +109,18 @@ def test_the_bins_of_rounded_data_hold_equally_many_of_its_values(viz):
     assert set(counts[:-1]) == {counts[0]} and counts.sum() == len(grid) and len(edges) <= 61
 
 
-def test_a_component_keeps_its_colour_in_the_comparison(viz):
-    fits = [viz.read_fits(io.StringIO(FIT), "fit")[0] | {"k": k} for k in (2, 2, 2, 2, 2)]
-    figure = viz.compare(fits)
+def test_a_component_keeps_its_colour_everywhere(viz):
+    two = viz.read_fits(io.StringIO(FIT), "fit")[0]
+    three = two | {"k": 3, "weights": [0.2] * 2 + [0.6], "means": [1.0, 2, 3], "varis": [9.0, 1, 1]}
+    figure = viz.compare([three, two, three, two, two])
     panels = [axes for axes in figure.axes if "ll = " in axes.get_title()]
-    assert len(panels) == 5
-    single = viz.main([0.25, 0.75], [2.0, 9.0], [0.25, 16.0]).axes[0].get_lines()
+    alone = [
+        line.get_color() for line in viz.main(*(three[key] for key in viz.LISTS)).axes[0].lines
+    ]
+    assert [len(axes.lines) for axes in panels] == [3, 3, 3, 4, 4]
     for axes in panels:
-        assert [a.get_color() for a in axes.get_lines()] == [b.get_color() for b in single]
-        top = max(line.get_ydata().max() for line in axes.get_lines())
+        assert [line.get_color() for line in axes.lines] == alone[: len(axes.lines)]
+        top = max(line.get_ydata().max() for line in axes.lines)
         assert axes.get_ylim()[0] == 0 and axes.get_ylim()[1] > top, "a curve is cut off"
 
 
@@ -150,10 +154,11 @@ def test_figures_go_to_the_current_folder_without_a_display(run, fit, tmp_path):
 
 
 @pytest.mark.parametrize("kind", ["png", "pdf", "svg"])
-def test_the_same_fit_gives_the_same_file(viz, tmp_path, kind):
-    for name in ("one", "two"):
-        viz.save(viz.main([0.25, 0.75], [2.0, 9.0], [0.25, 16.0]), tmp_path / f"{name}.{kind}")
-    assert (tmp_path / f"one.{kind}").read_bytes() == (tmp_path / f"two.{kind}").read_bytes()
+def test_the_same_fit_gives_the_same_file_on_any_day(viz, tmp_path, monkeypatch, kind):
+    for day in ("1", "2"):
+        monkeypatch.setenv("SOURCE_DATE_EPOCH", f"{86400 * int(day)}")
+        viz.save(viz.main([0.25, 0.75], [2.0, 9.0], [0.25, 16.0]), tmp_path / f"{day}.{kind}")
+    assert (tmp_path / f"1.{kind}").read_bytes() == (tmp_path / f"2.{kind}").read_bytes()
 
 
 def test_several_fits_are_compared_and_none_overwrites_another(run, fit, tmp_path):
