@@ -152,8 +152,18 @@ def train(data, k, tol, start=None, report=None):
             change, previous_ll = ll - previous_ll, ll
             if report:
                 report(iteration, ll, change)
-            if abs(change) < max(tol, 8 * EPS * (len(data) + abs(ll))):
+            if abs(change) < max(tol, resolution(len(data), ll, weights, means, varis)):
                 return weights, means + shift, varis, ll
+
+
+def resolution(n, ll, weights, means, varis):
+    """Return the change of ll that rounding alone can make.
+
+    A sum of n logs has some EPS (n + |ll|) of it. A mean that is off by d costs its component
+    N_i d²/2σ²_i, and d is some roundings of µ_i; that counts where σ_i is hardly more than these.
+    """
+    rounding = n * np.sum(weights * (8 * EPS * means) ** 2 / varis)
+    return rounding + 8 * EPS * (n + abs(ll))
 
 
 def sweep(data, shift, weights, means, varis, pool):
@@ -263,6 +273,7 @@ def best_of(data, k, tol, restarts, seed, report):
     """
     starts = {"handout": None}
     if restarts:
+        check(data, k)  # with fewer than k distinct values, a random start would seek them forever
         rng = np.random.default_rng(seed)
         variance = train(data, 1, 1.0)[2][0]  # one component has the variance of the data
         for i in range(1, restarts + 1):
@@ -340,7 +351,7 @@ def read_data(datapath):
                 data = np.lib.format.open_memmap(name, mode="r")
                 collections.deque(blocks_of(data), maxlen=0)  # raises where a value is no number
                 return data
-            except ValueError as error:  # numpy's own may have several lines
+            except Exception as error:  # of any kind, and any number of lines, for a broken header
                 raise ValueError(f"{name}: {' '.join(str(error).split())}") from None
         if name != "-" and file.seekable():
             return read_text(name, name)
@@ -447,6 +458,8 @@ def command_line():
         print(f"gmm-em.py: note: {remark}", file=sys.stderr)
     text = formatted(args.data, len(data), args.k, args.tol, start, iterations[start], *fit)
     try:
+        if sys.stdout:  # its encoding may not have all the characters of a file name
+            sys.stdout.reconfigure(errors="backslashreplace")
         print(text, flush=True)
     except OSError as error:
         os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # or the flush at exit fails once more

@@ -140,8 +140,8 @@ def compare(fits, data=None):
     columns = math.ceil(math.sqrt(len(fits)))
     rows = math.ceil(len(fits) / columns)
     with plt.rc_context(STYLE):
-        figure = plt.figure(figsize=(3 + 2.2 * columns, max(4, 1.9 * rows)))
-        left, right = figure.subfigures(1, 2, width_ratios=(3, 2.2 * columns))
+        figure = plt.figure(figsize=(2.4 + 1.9 * columns, max(3.6, 1.7 * rows)))
+        left, right = figure.subfigures(1, 2, width_ratios=(2.4, 1.9 * columns))
         for axes, key, best in zip(left.subplots(2, sharex=True), ("ll", "bic"), (max, min)):
             by_k = itertools.groupby(fits, key=lambda fit: fit["k"])
             line = {k: best(fit[key] for fit in group) for k, group in by_k}
