@@ -140,7 +140,7 @@ def compare(fits, data=None):
     columns = math.ceil(math.sqrt(len(fits)))
     rows = math.ceil(len(fits) / columns)
     with plt.rc_context(STYLE):
-        figure = plt.figure(figsize=(2.4 + 1.9 * columns, max(3.6, 1.7 * rows)))
+        figure = plt.figure(figsize=(2.4 + 1.9 * columns, max(3.3, 1.6 * rows)))
         left, right = figure.subfigures(1, 2, width_ratios=(2.4, 1.9 * columns))
         for axes, key, best in zip(left.subplots(2, sharex=True), ("ll", "bic"), (max, min)):
             by_k = itertools.groupby(fits, key=lambda fit: fit["k"])
