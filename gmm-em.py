@@ -421,23 +421,45 @@ def formatted(data, n, k, tol, start, iterations, weights, means, varis, ll):
     return "\n".join([*lines, f"p(x) = {terms}"])
 
 
-def command_line():
-    """Read, fit and print, as the command line asks."""
-    args = parse_arguments()
+def follow(verbose, waiting):
+    """Return a `report` for `best_of`, and the iterations of each start, which it counts.
+
+    It prints every iteration if verbose, else one line, rewritten in place, for somebody waiting.
+    """
     iterations, shown = {}, time.monotonic() + 0.9
-    waiting = sys.stderr.isatty() and not args.verbose  # somebody who should see that it lives
 
     def report(start, iteration, ll, change):
         nonlocal shown
         iterations[start] = iteration
         change = f"{change:.3g}" if iteration > 1 else "-"
         line = f"{start}: iteration {iteration}, ll {ll:.10g}, change {change}"
-        if args.verbose:
+        if verbose:
             print(line, file=sys.stderr)
         elif waiting and time.monotonic() > shown + 0.1:
             shown = time.monotonic()
             print(f"\r\033[K{line}", end="", file=sys.stderr, flush=True)
 
+    return report, iterations
+
+
+def put(text):
+    """Print the result, or exit if nobody takes it."""
+    try:
+        if sys.stdout:  # its encoding may not have all the characters of a file name
+            sys.stdout.reconfigure(errors="backslashreplace")
+        print(text, flush=True)
+    except OSError as error:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # or the flush at exit fails once more
+        if isinstance(error, BrokenPipeError):
+            sys.exit(128 + 13)  # as a shell reports other filters whose reader has gone
+        fail(f"cannot write the result: {error.strerror}", 1)
+
+
+def command_line():
+    """Read, fit and print, as the command line asks."""
+    args = parse_arguments()
+    waiting = sys.stderr.isatty() and not args.verbose
+    report, iterations = follow(args.verbose, waiting)
     try:
         data = read_data(args.data)
     except OSError as error:
@@ -456,16 +478,7 @@ def command_line():
         remarks.append(f"{collapsed} of {args.restarts + 1} starts collapsed and were left out")
     for remark in remarks:
         print(f"gmm-em.py: note: {remark}", file=sys.stderr)
-    text = formatted(args.data, len(data), args.k, args.tol, start, iterations[start], *fit)
-    try:
-        if sys.stdout:  # its encoding may not have all the characters of a file name
-            sys.stdout.reconfigure(errors="backslashreplace")
-        print(text, flush=True)
-    except OSError as error:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # or the flush at exit fails once more
-        if isinstance(error, BrokenPipeError):
-            sys.exit(128 + 13)  # as a shell reports other filters whose reader has gone
-        fail(f"cannot write the result: {error.strerror}", 1)
+    put(formatted(args.data, len(data), args.k, args.tol, start, iterations[start], *fit))
 
 
 if __name__ == "__main__":
