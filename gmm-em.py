@@ -117,7 +117,8 @@ def train(data, k, tol, start=None, report=None):
     """Return the weights, means, varis and ll of the mixture that EM converges to.
 
     One iteration is E, M, then the ll of the new parameters. EM stops after the first iteration
-    t ≥ 2 with |ll_t - ll_(t-1)| < tol, or where that change is no more than the rounding of ll.
+    t ≥ 2 with |ll_t - ll_(t-1)| < tol. Where rounding hides changes as small as tol, it stops once
+    ll changes by no more than its rounding, or has not risen by more in 100 iterations.
 
     data (n,) -> parameters (k,), float. `start` is (weights, means, varis), by default what
     `initialize` returns; `report(iteration, ll, change)` is called after every iteration.
@@ -126,7 +127,7 @@ def train(data, k, tol, start=None, report=None):
     """
     if k != int(k) or k < 1 or not 0 < tol < math.inf:
         raise ValueError(f"expected a whole k ≥ 1 and a finite tol > 0, found {k!r} and {tol!r}")
-    data = np.asarray(data)
+    data, k = np.asarray(data), int(k)
     low, high = check(data, k)
     # Far from 0, a double spends its digits on the offset of a mean. Where x - shift is exact for
     # every x (Sterbenz's lemma), the fit is made around the middle of the range instead.
@@ -134,16 +135,14 @@ def train(data, k, tol, start=None, report=None):
     if start is None:
         new = initialize([low - shift, high - shift], k)
     else:
-        new = np.array([start[0], np.subtract(start[1], shift), start[2]], float)
-        usable = np.isfinite(new).all() and (new[0] >= 0).all() and (new[2] > 0).all()
-        if new.shape != (3, k) or not usable or not math.isclose(new[0].sum(), 1, rel_tol=1e-6):
-            raise ValueError(f"expected {k} weights that sum to 1, means, varis > 0: {start}")
+        new = check_start(start, k, shift)
     # glibc returns the memory of each block to the system and takes it back page by page, which
     # can triple the time, unless an array larger than a block was freed before.
     np.empty(8 * BLOCK)
     with ThreadPoolExecutor(cores()) as pool:
         _, new = sweep(data, shift, *new, pool)
         previous_ll = math.nan  # no change is smaller than tol in the first iteration
+        highest_ll, risen = -math.inf, 0
         for iteration in itertools.count(1):
             weights, means, varis = new
             refuse_collapse(weights, means, varis, shift, iteration)
@@ -152,18 +151,12 @@ def train(data, k, tol, start=None, report=None):
             change, previous_ll = ll - previous_ll, ll
             if report:
                 report(iteration, ll, change)
-            if abs(change) < max(tol, resolution(len(data), ll, weights, means, varis)):
+            rounding = 8 * EPS * (len(data) + abs(ll))
+            if ll > highest_ll + rounding:
+                highest_ll, risen = ll, iteration
+            # Where σ_i is some hundred roundings of µ_i, ll wavers by more than its own rounding.
+            if abs(change) < max(tol, rounding) or iteration >= risen + 100:
                 return weights, means + shift, varis, ll
-
-
-def resolution(n, ll, weights, means, varis):
-    """Return the change of ll that rounding alone can make.
-
-    A sum of n logs has some EPS (n + |ll|) of it. A mean that is off by d costs its component
-    N_i d²/2σ²_i, and d is some roundings of µ_i; that counts where σ_i is hardly more than these.
-    """
-    rounding = n * np.sum(weights * (8 * EPS * means) ** 2 / varis)
-    return rounding + 8 * EPS * (n + abs(ll))
 
 
 def sweep(data, shift, weights, means, varis, pool):
@@ -229,12 +222,23 @@ def check(data, k):
     return low, high
 
 
+def check_start(start, k, shift):
+    """Return a start as an array (3, k) with its means shifted; raise ValueError if it is none."""
+    weights, means, varis = (np.asarray(values, float) for values in start)
+    sane = (weights >= 0) & (abs(means) < 1e100) & (varis > 1e-300) & (varis < 1e200)
+    if sane.shape != (k,) or not sane.all() or not math.isclose(weights.sum(), 1, rel_tol=1e-6):
+        raise ValueError(f"expected {k} weights that sum to 1, means, varis > 0, found {start}")
+    return np.array([weights, means - shift, varis])
+
+
 def blocks_of(data):
     """Yield data (n,) in blocks of doubles; raise ValueError unless all of it is finite numbers.
 
     Block by block, since a memory-mapped file may be larger than memory.
     """
-    if data.ndim != 1 or data.dtype.kind not in "iuf" or not len(data):
+    if data.shape == (0,):
+        raise ValueError("expected numbers, found none")
+    if data.ndim != 1 or data.dtype.kind not in "iuf":
         found = f"shape {data.shape} of {data.dtype}"
         raise ValueError(f"expected one axis of real numbers, found {found}: convert the data")
     for first in range(0, len(data), BLOCK // 16):
@@ -333,7 +337,9 @@ def read_text(path, name):
     with open(path, encoding="utf-8-sig", errors="surrogateescape") as file:
         for number, line in enumerate(file, 1):
             if not holds_a_number(line):
-                place, found = f"{name}:{number}", repr(line.strip()[:40])
+                place, text = f"{name}:{number}", line.strip()
+                found = f"{text[:40]!r}{'…' * (len(text) > 40)}"
+                found += " (UTF-16, or no text at all?)" if "\0" in text else ""
                 break
     remedy = "write plain UTF-8 text, with a decimal point"
     raise ValueError(f"{place}: expected one finite number a line, found {found}: {remedy}")
