@@ -92,7 +92,7 @@ def peak(code, *arguments):
 
 
 def table(*head):
-    print("\n| " + " | ".join(head) + " |\n" + "|---:" * len(head) + "|")
+    print("\n| " + " | ".join(head) + " |\n|---" + "|---:" * (len(head) - 1) + "|")
 
 
 def row(*cells):
@@ -113,7 +113,7 @@ def compare_fits():
         os.sched_setaffinity(0, allowed)
         (us, (ll, count)), (them, (their_ll, their_count)) = race(draw(n), 4, repeats)
         os.sched_setaffinity(0, cores)
-        times = f"{us * 1e3:.3g} ms", f"{them * 1e3:.4g} ms", f"{them / us:.1f}"
+        times = f"{us * 1e3:,.1f} ms", f"{them * 1e3:,.1f} ms", f"{them / us:.1f}"
         counts = f"{count}, {their_count}"
         row(f"{n:,}", str(len(allowed)), *times, counts, f"{ll:.1f}", f"{their_ll:.1f}")
 
