@@ -125,15 +125,13 @@ def train(data, k, tol, start=None, report=None):
     Raises Collapse where the variance of a component falls to its rounding, and ValueError for
     a data, k, tol or start that cannot be used. Handout, sections 2.2 and 3.1; Bishop, 9.2.2.
     """
-    if k != int(k) or k < 1 or not 0 < tol < math.inf:
-        raise ValueError(f"expected a whole k ≥ 1 and a finite tol > 0, found {k!r} and {tol!r}")
-    data, k = np.asarray(data), int(k)
-    low, high = check(data, k)
+    data = np.asarray(data)
+    low, high = check(data, k, tol)
     # Far from 0, a double spends its digits on the offset of a mean. Where x - shift is exact for
     # every x (Sterbenz's lemma), the fit is made around the middle of the range instead.
     shift = low / 2 + high / 2 if high <= 3 * low or low >= 3 * high else 0.0
     if start is None:
-        new = initialize([low - shift, high - shift], k)
+        new = initialize([low - shift, high - shift], int(k))
     else:
         new = check_start(start, k, shift)
     # glibc returns the memory of each block to the system and takes it back page by page, which
@@ -205,8 +203,10 @@ def refuse_collapse(weights, means, varis, shift, iteration):
         )
 
 
-def check(data, k):
+def check(data, k, tol):
     """Return the least and the greatest value; raise ValueError if k components cannot fit."""
+    if k != int(k) or k < 1 or not 0 < tol < math.inf:
+        raise ValueError(f"expected a whole k ≥ 1 and a finite tol > 0, found {k!r} and {tol!r}")
     low, high, distinct = math.inf, -math.inf, []
     for block in blocks_of(data):
         low, high = min(low, float(block.min())), max(high, float(block.max()))
@@ -277,7 +277,9 @@ def best_of(data, k, tol, restarts, seed, report):
     """
     starts = {"handout": None}
     if restarts:
-        check(data, k)  # with fewer than k distinct values, a random start would seek them forever
+        check(
+            data, k, tol
+        )  # with fewer than k distinct values, a random start would seek them forever
         rng = np.random.default_rng(seed)
         variance = train(data, 1, 1.0)[2][0]  # one component has the variance of the data
         for i in range(1, restarts + 1):
@@ -373,18 +375,20 @@ def main(datapath, k, tol):
     return train(read_data(datapath), k, tol)
 
 
+def number(kind, low, wanted):
+    """Return a converter for argparse, of a `kind` of number from `low` on."""
+
+    def convert(text):
+        with contextlib.suppress(ValueError):
+            if low <= (value := kind(text)) < math.inf:
+                return value
+        raise argparse.ArgumentTypeError(f"expected {wanted}, found {text!r}")
+
+    return convert
+
+
 def parse_arguments():
     """Return the arguments of the command line, or exit with code 2 and a line that says why."""
-
-    def number(kind, low, wanted):
-        def convert(text):
-            with contextlib.suppress(ValueError):
-                if low <= (value := kind(text)) < math.inf:
-                    return value
-            raise argparse.ArgumentTypeError(f"expected {wanted}, found {text!r}")
-
-        return convert
-
     count = number(int, 0, "a whole number of at least 0")
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.error = lambda message: fail(f"{message}; try --help", 2)
