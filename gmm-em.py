@@ -27,6 +27,7 @@ import itertools
 import math
 import os
 import shutil
+import signal
 import sys
 import tempfile
 import time
@@ -123,7 +124,7 @@ def train(data, k, tol, start=None, report=None):
     data (n,) -> parameters (k,), float. `start` is (weights, means, varis), by default what
     `initialize` returns; `report(iteration, ll, change)` is called after every iteration.
     Raises Collapse where the variance of a component falls to its rounding, and ValueError for
-    a data, k, tol or start that cannot be used. Handout, sections 2.2 and 3.1; Bishop, 9.2.2.
+    data, k, tol or a start that cannot be used. Handout, sections 2.2 and 3.1; Bishop, 9.2.2.
     """
     data = np.asarray(data)
     low, high = check(data, k, tol)
@@ -169,6 +170,7 @@ def sweep(data, shift, weights, means, varis, pool):
     n, size = len(data), max(1, BLOCK // max(4, len(means)))
 
     def step(first):
+        """Return the ll of the block that begins at `first`, its size, and the M-step's result."""
         block = np.subtract(data[first : first + size], shift, dtype=float)
         gammas, ll = expectation(block, weights, means, varis, return_ll=True)
         return ll, len(block), *maximization(block, gammas)
@@ -379,6 +381,7 @@ def number(kind, low, wanted):
     """Return a converter for argparse, of a `kind` of number from `low` on."""
 
     def convert(text):
+        """Return the number in a text; raise what argparse turns into a message."""
         with contextlib.suppress(ValueError):
             if low <= (value := kind(text)) < math.inf:
                 return value
@@ -439,6 +442,7 @@ def follow(verbose, waiting):
     iterations, shown = {}, time.monotonic() + 0.9
 
     def report(start, iteration, ll, change):
+        """Count the iteration and show it, to whom it concerns."""
         nonlocal shown
         iterations[start] = iteration
         change = f"{change:.3g}" if iteration > 1 else "-"
@@ -476,11 +480,20 @@ def command_line():
         fail(f"cannot read {args.data}: {error.strerror}", 2)
     except ValueError as error:
         fail(error, 2)
+
+    def interrupt(*_):
+        """End at once: KeyboardInterrupt may strike inside a lock that a thread then waits for."""
+        if waiting:
+            os.write(2, b"\r\033[K")
+        os._exit(130)
+
+    usual = signal.signal(signal.SIGINT, interrupt)
     try:
         fit, start, collapsed = best_of(data, args.k, args.tol, args.restarts, args.seed, report)
     except ValueError as error:
         fail(f"{args.data}: {error}", 1)
     finally:
+        signal.signal(signal.SIGINT, usual)
         if waiting:
             print("\r\033[K", end="", file=sys.stderr, flush=True)
     remarks = list(notes(len(data), *fit[:3]))
