@@ -10,39 +10,37 @@ The model is a weighted sum of k Gaussian densities,
     means     µ_i             shape (k,)     in the unit of the data
     varis     σ²_i            shape (k,)     variances (not standard deviations), unit squared
     gammas    γ_ij            shape (k, n)   the share of component i in point j; columns sum to 1
-    ll                                       ln p(x_1, ..., x_n), a sum over the points
-    tol                                      EM stops once ll changes by less than this
+    counts    c_j             shape (n,)     how many values point j stands for, where it is not one
+    ll                                       ln p(x_1, ..., x_n), a sum over the values
+    tol                                      EM stops once ll rises by less than this
 
 Usage: python gmm-em.py data.txt 4 1      (the data, k, tol; --help has the options)
 
 Sensible values: k from 1 to 12 or so; tol = 1 for a first look, 1e-6 for figures to quote.
-"Handout" is the assignment, "Bishop" is Pattern Recognition and Machine Learning (2006).
+"Handout" is the assignment, "Bishop" is Pattern Recognition and Machine Learning (2006),
+"Trefethen" is Approximation Theory and Approximation Practice (2013).
 """
 
 import argparse
-import collections
 import contextlib
 import functools
+import io
 import itertools
 import math
 import os
-import shutil
 import signal
 import sys
-import tempfile
 import time
 import warnings
-from concurrent.futures import ThreadPoolExecutor
+from collections import namedtuple
 
 import numpy as np
 
 EPS = np.finfo(float).eps  # the rounding of 1.0
 TINY = np.finfo(float).tiny  # the smallest number with all its digits
-BLOCK = 2**18  # elements of gammas at a time: few enough for the processor's cache
 
 
-class Collapse(ValueError):
-    """A component has shrunk onto one value, where the likelihood has no maximum."""
+# ---- The functions of the handout ----
 
 
 def initialize(data, k):
@@ -52,18 +50,17 @@ def initialize(data, k):
 
     data (n,) -> weights, means, varis, each (k,). Handout, section 2.1.
     """
-    low, high = np.min(data), np.max(data)
-    weights = np.full(k, 1 / k)
+    low, high = float(np.min(data)), float(np.max(data))
     means = low + np.arange(1, k + 1) * (high - low) / k
-    return weights, means, np.ones(k)
+    return np.full(k, 1 / k), means, np.ones(k)
 
 
-def expectation(data, weights, means, varis, return_ll=False):
+def expectation(data, weights, means, varis, counts=1.0, return_ll=False):
     """Return gammas, the share of each component in each point.
 
     γ_ij = π_i N(x_j; µ_i, σ²_i) / p(x_j),    p(x_j) = sum_l π_l N(x_j; µ_l, σ²_l)
 
-    data (n,), parameters (k,) -> gammas (k, n). With `return_ll` also sum_j ln p(x_j), which
+    data (n,), parameters (k,) -> gammas (k, n). With `return_ll` also sum_j c_j ln p(x_j), which
     the denominators hold already. Handout, section 3.1; Bishop, equation 9.23.
     """
     data, weights, means, varis = (np.asarray(a, float) for a in (data, weights, means, varis))
@@ -81,27 +78,28 @@ def expectation(data, weights, means, varis, return_ll=False):
     totals = gammas.sum(axis=0)  # p(x_j) / exp(peak_j)
     gammas *= 1 / totals
     if return_ll:
-        return gammas, float(np.log(totals).sum() + peaks.sum())
+        return gammas, float((counts * (np.log(totals) + peaks)).sum())
     return gammas
 
 
 def maximization(data, gammas):
     """Return the weights, means and varis that maximize the likelihood, given gammas.
 
-    N_i = sum_j γ_ij,  π_i = N_i/n,  µ_i = sum_j γ_ij x_j / N_i,
+    N_i = sum_j γ_ij,  π_i = N_i / sum_l N_l,  µ_i = sum_j γ_ij x_j / N_i,
     σ²_i = sum_j γ_ij (x_j - µ_i)² / N_i
 
-    data (n,), gammas (k, n) -> weights, means, varis, each (k,); where a row of gammas is all 0,
-    all three are 0. Handout, section 3.1; Bishop, equations 9.24 to 9.27.
+    data (n,), gammas (k, n), times counts where there are any -> weights, means, varis, each (k,);
+    for a row of gammas that is all 0, three zeros. Handout, section 3.1; Bishop, 9.24 to 9.27.
     """
     data, gammas = np.asarray(data, float), np.asarray(gammas, float)
-    counts = gammas.sum(axis=1)
-    divisors = np.where(counts > 0, counts, 1)  # over an empty row, 0/1 instead of 0/0
+    totals = gammas.sum(axis=1)  # N_i
+    totals[totals < TINY / EPS] = 0  # what is smaller has lost its digits
+    divisors = totals + (totals == 0)  # over an empty row, 0/1 instead of 0/0
     means = (gammas * data).sum(axis=1) / divisors
     squares = data - means[:, None]  # (n,) against (k, 1) -> (k, n), from here on in place
     squares *= squares
     squares *= gammas
-    return counts / len(data), means, squares.sum(axis=1) / divisors
+    return totals / totals.sum(), means, squares.sum(axis=1) / divisors
 
 
 def log_likelihood(data, weights, means, varis):
@@ -117,259 +115,30 @@ def log_likelihood(data, weights, means, varis):
 def train(data, k, tol, start=None, report=None):
     """Return the weights, means, varis and ll of the mixture that EM converges to.
 
-    One iteration is E, M, then the ll of the new parameters. EM stops after the first iteration
-    t ≥ 2 with |ll_t - ll_(t-1)| < tol. Where rounding hides changes as small as tol, it stops once
-    ll changes by no more than its rounding, or has not risen by more in 100 iterations.
+    One iteration is E, M, then the ll of the new parameters. EM never lowers ll: it stops after the
+    first iteration t ≥ 2 with ll_t - ll_(t-1) < tol, which takes in a fall by rounding.
 
-    data (n,) -> parameters (k,), float. `start` is (weights, means, varis), by default what
-    `initialize` returns; `report(iteration, ll, change)` is called after every iteration.
-    Raises Collapse where the variance of a component falls to its rounding, and ValueError for
-    data, k, tol or a start that cannot be used. Handout, sections 2.2 and 3.1; Bishop, 9.2.2.
+    data (n,), or what `condense` returns, `start` (weights, means, varis) -> parameters (k,), ll.
+    `report(iteration, change, weights, means, varis, ll)` is called after every iteration. Raises
+    Collapse where a variance falls to its rounding, and ValueError for what cannot be fitted.
+    Handout, sections 2.2 and 3.1; Bishop, section 9.2.2.
     """
-    data = np.asarray(data)
-    low, high = check(data, k, tol)
-    # Far from 0, a double spends its digits on the offset of a mean. Where x - shift is exact for
-    # every x (Sterbenz's lemma), the fit is made around the middle of the range instead.
-    shift = low / 2 + high / 2 if high <= 3 * low or low >= 3 * high else 0.0
-    if start is None:
-        new = initialize([low - shift, high - shift], int(k))
-    else:
-        new = check_start(start, k, shift)
-    # glibc returns the memory of each block to the system and takes it back page by page, which
-    # can triple the time, unless an array larger than a block was freed before.
-    np.empty(8 * BLOCK)
-    with ThreadPoolExecutor(cores()) as pool:
-        _, new = sweep(data, shift, *new, pool)
-        previous_ll = math.nan  # no change is smaller than tol in the first iteration
-        highest_ll, risen = -math.inf, 0
-        for iteration in itertools.count(1):
-            weights, means, varis = new
-            refuse_collapse(weights, means, varis, shift, iteration)
-            # The next E-step computes this ll anyway, so it is taken from there.
-            ll, new = sweep(data, shift, weights, means, varis, pool)
-            change, previous_ll = ll - previous_ll, ll
-            if report:
-                report(iteration, ll, change)
-            rounding = 8 * EPS * (len(data) + abs(ll))
-            if ll > highest_ll + rounding:
-                highest_ll, risen = ll, iteration
-            # Where σ_i is some hundred roundings of µ_i, ll wavers by more than its own rounding.
-            if abs(change) < max(tol, rounding) or iteration >= risen + 100:
-                return weights, means + shift, varis, ll
-
-
-def sweep(data, shift, weights, means, varis, pool):
-    """Return the ll of the parameters, and the parameters that one EM step makes of them.
-
-    Blocks b are pooled by the law of total variance, which is exact:
-    N_i = sum_b N_ib,  µ_i = sum_b N_ib µ_ib / N_i,  σ²_i = sum_b N_ib (σ²_ib + (µ_ib - µ_i)²) / N_i
-
-    data (n,), parameters of data - shift (k,) -> ll, (weights, means, varis). What is a block
-    depends on n and k alone, so the result does not depend on the number of threads in `pool`.
-    """
-    n, size = len(data), max(1, BLOCK // max(4, len(means)))
-
-    def step(first):
-        """Return the ll of the block that begins at `first`, its size, and the M-step's result."""
-        block = np.subtract(data[first : first + size], shift, dtype=float)
-        gammas, ll = expectation(block, weights, means, varis, return_ll=True)
-        return ll, len(block), *maximization(block, gammas)
-
-    # Fewer blocks take longer to hand to other threads than to compute.
-    run = map if n <= 2 * size else pool.map
-    blocks = zip(*run(step, range(0, n, size)))
-    lls, sizes, *parts = (np.stack(column, axis=-1) for column in blocks)
-    block_weights, block_means, block_varis = parts  # (k, b) each
-    block_counts = block_weights * sizes
-    counts = block_counts.sum(axis=1)
-    # A component without points stays where it is. Below TINY / EPS a count has lost its digits.
-    owns = counts > TINY / EPS
-    divisors = np.where(owns, counts, 1)
-    new_means = (block_counts * block_means).sum(axis=1) / divisors
-    squares = block_varis + (block_means - new_means[:, None]) ** 2  # (k, b)
-    new_varis = (block_counts * squares).sum(axis=1) / divisors
-    new = np.where(owns, (counts / n, new_means, new_varis), (0 * weights, means, varis))
-    return math.fsum(lls), new
-
-
-def refuse_collapse(weights, means, varis, shift, iteration):
-    """Raise Collapse if a standard deviation is down to the rounding of its mean."""
-    floors = np.maximum((32 * EPS * means) ** 2, TINY)
-    collapsed = np.flatnonzero((weights > 0) & (varis <= floors))
-    if len(collapsed):
-        i = collapsed[0]
-        raise Collapse(
-            f"component {i + 1} collapsed onto the value {means[i] + shift:.12g} in iteration "
-            f"{iteration}, where the likelihood is unbounded: "
-            "use fewer components, a larger tol, or --restarts"
-        )
-
-
-def check(data, k, tol):
-    """Return the least and the greatest value; raise ValueError if k components cannot fit."""
-    if k != int(k) or k < 1 or not 0 < tol < math.inf:
-        raise ValueError(f"expected a whole k ≥ 1 and a finite tol > 0, found {k!r} and {tol!r}")
-    low, high, distinct = math.inf, -math.inf, []
-    for block in blocks_of(data):
-        low, high = min(low, float(block.min())), max(high, float(block.max()))
-        if len(distinct) < max(k, 2):
-            distinct = np.union1d(distinct, block)
-    if low == high:
-        raise ValueError(f"all {len(data)} values are {low}: constant data has no variance to fit")
-    if len(distinct) < k:
-        found = f"k = {k} exceeds the {len(distinct)} distinct values"
-        raise ValueError(f"{found} of the data: ask for fewer components")
-    if not 1e-100 < high / 2 - low / 2 < 1e100:
-        raise ValueError(f"squares of data from {low} to {high} do not fit a double: rescale it")
-    return low, high
-
-
-def check_start(start, k, shift):
-    """Return a start as an array (3, k) with its means shifted; raise ValueError if it is none."""
-    weights, means, varis = (np.asarray(values, float) for values in start)
-    sane = (weights >= 0) & (abs(means) < 1e100) & (varis > 1e-300) & (varis < 1e200)
-    if sane.shape != (k,) or not sane.all() or not math.isclose(weights.sum(), 1, rel_tol=1e-6):
-        raise ValueError(f"expected {k} weights that sum to 1, means, varis > 0, found {start}")
-    return np.array([weights, means - shift, varis])
-
-
-def blocks_of(data):
-    """Yield data (n,) in blocks of doubles; raise ValueError unless all of it is finite numbers.
-
-    Block by block, since a memory-mapped file may be larger than memory.
-    """
-    if data.shape == (0,):
-        raise ValueError("expected numbers, found none")
-    if data.ndim != 1 or data.dtype.kind not in "iuf":
-        found = f"shape {data.shape} of {data.dtype}"
-        raise ValueError(f"expected one axis of real numbers, found {found}: convert the data")
-    for first in range(0, len(data), BLOCK // 16):
-        with np.errstate(over="ignore"):  # a long double too large for a double is inf
-            block = np.asarray(data[first : first + BLOCK // 16], float)
-        bad = np.flatnonzero(~np.isfinite(block))
-        if len(bad):
-            found = f"{block[bad[0]]} at index {first + bad[0]}"
-            raise ValueError(f"expected finite numbers, found {found}: remove it from the data")
-        yield block
-
-
-def cores():
-    """Return the number of processor cores that this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
-
-
-def random_start(data, k, variance, rng):
-    """Return a random start: k distinct data values as means, ascending, one variance for all.
-
-    data (n,) -> weights, means, varis, each (k,)
-    """
-    values = np.empty(0)
-    while len(values) < k:
-        values = np.union1d(values, data[rng.integers(len(data), size=1000)])
-    means = np.sort(rng.choice(values, k, replace=False))
-    return np.full(k, 1 / k), means, np.full(k, variance)
-
-
-def best_of(data, k, tol, restarts, seed, report):
-    """Return the fit with the highest ll among the handout's start and `restarts` random ones.
-
-    data (n,) -> (weights, means, varis, ll), the name of its start, the number of starts that
-    collapsed. `report(start, iteration, ll, change)` is called after every iteration. Raises
-    Collapse if every start collapses, and what `train` raises.
-    """
-    starts = {"handout": None}
-    if restarts:
-        check(
-            data, k, tol
-        )  # with fewer than k distinct values, a random start would seek them forever
-        rng = np.random.default_rng(seed)
-        variance = train(data, 1, 1.0)[2][0]  # one component has the variance of the data
-        for i in range(1, restarts + 1):
-            starts[f"random {i} of {restarts}"] = random_start(data, k, variance, rng)
-    fits, collapses = {}, []
-    for name, start in starts.items():
-        try:
-            fits[name] = train(data, k, tol, start, functools.partial(report, name))
-        except Collapse as error:
-            collapses.append(error)
-    if not fits:
-        others = f"; so did every one of {restarts} random starts" if restarts else ""
-        raise Collapse(f"{collapses[0]}{others}")
-    name = max(fits, key=lambda name: fits[name][3])
-    return fits[name], name, len(collapses)
-
-
-def notes(n, weights, means, varis):
-    """Yield a sentence for whatever makes a valid fit of n points a useless one."""
-    for i, points in enumerate(n * weights, 1):
-        if points == 0:
-            yield f"component {i} owns no point and keeps its mean: try fewer components"
-        elif round(points, 1) < 3:
-            yield f"component {i} rests on {points:.1f} points: a spike, not a cluster"
-    # No figure shows a hundredth of a standard deviation.
-    sds = np.where(weights > 0, np.sqrt(varis), np.nan)
-    near = 0.01 * np.minimum(sds, sds[:, None])  # (k, k), like what it is compared with
-    same = (abs(means - means[:, None]) < near) & (abs(sds - sds[:, None]) < near)
-    twins = [str(i + 1) for i in range(len(means)) if same[i].sum() > 1]
-    if twins:
-        yield (
-            f"components {', '.join(twins)} coincide; if σ = 1 is too wide a start for this unit, "
-            "rescale the data, or use --restarts"
-        )
-
-
-def holds_a_number(line):
-    """Return whether a line of text is one finite number, or blank, in the way of np.loadtxt."""
-    text = line.partition("#")[0].strip()
-    try:
-        line.encode()  # fails where surrogateescape has let a byte through that is not UTF-8
-        # float takes underscores and the digits of all scripts, too.
-        return not text or (text.isascii() and "_" not in text and math.isfinite(float(text)))
-    except ValueError:
-        return False
-
-
-def read_text(path, name):
-    """Return the numbers in a text file, one a line; `name` is what messages call the file."""
-    with warnings.catch_warnings(), contextlib.suppress(ValueError):
-        warnings.simplefilter("ignore")  # of a file without numbers: an error here, see below
-        data = np.loadtxt(path, encoding="utf-8-sig", ndmin=2)
-        if data.size and data.shape[1] == 1 and np.isfinite(data).all():
-            return data[:, 0]
-    # Now that something is wrong, a second look finds the line: loadtxt does not count all of them.
-    place, found = name, "none in it"
-    with open(path, encoding="utf-8-sig", errors="surrogateescape") as file:
-        for number, line in enumerate(file, 1):
-            if not holds_a_number(line):
-                place, text = f"{name}:{number}", line.strip()
-                found = f"{text[:40]!r}{'…' * (len(text) > 40)}"
-                found += " (UTF-16, or no text at all?)" if "\0" in text else ""
-                break
-    remedy = "write plain UTF-8 text, with a decimal point"
-    raise ValueError(f"{place}: expected one finite number a line, found {found}: {remedy}")
-
-
-def read_data(datapath):
-    """Return the numbers of a text file, a .npy array (memory-mapped), or standard input, "-".
-
-    Raises OSError and ValueError; where a line is to blame, the message begins with FILE:LINE.
-    """
-    name = os.fspath(datapath)
-    with open(0 if name == "-" else name, "rb") as file:
-        if name.endswith(".npy"):
-            try:
-                data = np.lib.format.open_memmap(name, mode="r")
-                collections.deque(blocks_of(data), maxlen=0)  # raises where a value is no number
-                return data
-            except Exception as error:  # of any kind, and any number of lines, for a broken header
-                raise ValueError(f"{name}: {' '.join(str(error).split())}") from None
-        if name != "-" and file.seekable():
-            return read_text(name, name)
-        with tempfile.TemporaryDirectory() as folder:  # a pipe can be read only once
-            path = os.path.join(folder, "data")
-            with open(path, "wb") as copy:
-                shutil.copyfileobj(file, copy)
-            return read_text(path, name)
+    data = condense(data)
+    weights, means, varis = checked_start(data, k, tol, start)
+    _, new = em_step(data, weights, means, varis)
+    previous_ll = -math.inf
+    for iteration in itertools.count(1):
+        for old, now in (means, new[1]), (varis, new[2]):
+            np.copyto(now, old, where=new[0] == 0)  # without points, a component stays as it is
+        weights, means, varis = new
+        refuse_collapse(weights, means, varis, data.shift, iteration)
+        # The E-step of the next iteration has the ll of these parameters in its denominators.
+        ll, new = em_step(data, weights, means, varis)
+        change, previous_ll = ll - previous_ll, ll
+        if report:
+            report(iteration, change, weights, means + data.shift, varis, ll)
+        if change < tol:
+            return weights, means + data.shift, varis, ll
 
 
 def main(datapath, k, tol):
@@ -377,135 +146,383 @@ def main(datapath, k, tol):
     return train(read_data(datapath), k, tol)
 
 
-def number(kind, low, wanted):
-    """Return a converter for argparse, of a `kind` of number from `low` on."""
+# ---- What train rests on: condensed data, a step, and what has no fit ----
 
-    def convert(text):
-        """Return the number in a text; raise what argparse turns into a message."""
+Condensed = namedtuple("Condensed", "values shift low high grids")
+Grid = namedtuple("Grid", "width nodes counts sizes")  # m cells: nodes, counts (mQ,), sizes (m,)
+
+BLOCK = 2**16  # elements of gammas at a time: few enough for the processor's cache
+Q = 16  # Chebyshev nodes to a cell
+ANGLES = (np.arange(Q) + 0.5) * np.pi / Q
+NODES, DEGREES = np.cos(ANGLES), np.arange(Q)[:, None]
+# Row m takes a function's values at the nodes to its m-th Chebyshev coefficient.
+COEFFICIENTS = np.cos(DEGREES * ANGLES) * np.where(DEGREES > 0, 2, 1) / Q
+# Row q is L_q at the nodes of both halves of a cell.
+HALVES = COEFFICIENTS.T @ np.cos(DEGREES * np.arccos(np.append(NODES - 1, NODES + 1) / 2))
+
+
+class Collapse(ValueError):
+    """A component has shrunk onto one value, where the likelihood has no maximum."""
+
+
+def condense(data):
+    """Return data with its range and, if its values are many, points that have the same sums.
+
+    All that a step needs of the data is sums of functions f, smooth on the scale of the narrowest
+    component. In a cell of width h around c, Q Chebyshev nodes interpolate f, so sums over the
+    values x_j of the cell are sums over its nodes, with counts c_q:
+
+        sum_j f(x_j) ≈ sum_q c_q f(c + h cos(θ_q)/2),    c_q = sum_j L_q(2(x_j - c)/h),
+        L_q(u) = (1 + 2 sum_m cos(mθ_q) T_m(u))/Q,    θ_q = (q + 1/2)π/Q,    q, m < Q,    m > 0
+
+    That is exact for polynomials of degree < Q, and but for rounding for f whose last two Chebyshev
+    coefficients are no more (see `resolves`). One pass over the data makes the finest grid of
+    cells; merging them in pairs makes the others, without error, since L_q is such a polynomial.
+
+    data (n,) -> Condensed: data, the shift of the fit, the range of x - shift, the grids, coarsest
+    first. Raises ValueError unless data is finite real numbers. Trefethen, chapters 3 and 4.
+    """
+    if isinstance(data, Condensed):
+        return data
+    data = np.asarray(data)
+    low, high = range_of(data)
+    # Far from 0, a double spends its digits on the offset of a mean. Where x - shift is exact for
+    # every x (Sterbenz's lemma), the fit is made around the middle of the range instead.
+    shift = low / 2 + high / 2 if high <= 3 * low or low >= 3 * high else 0.0
+    low, high, grids = low - shift, high - shift, []
+    # With fewer values it does not pay; an infinite range is none to divide into cells.
+    if len(data) >= 2**15 and 0 < high - low < math.inf:
+        counts = counts_of(data, shift, low, high)
+        while len(counts) > 1:
+            width, sizes = (high - low) / len(counts), counts.sum(axis=1)
+            full = np.flatnonzero(sizes > 0.5)
+            nodes = low + width * (full[:, None] + 0.5 + NODES / 2)  # (m, 1) and (Q,) -> (m, Q)
+            grids.insert(0, Grid(width, nodes.ravel(), counts[full].ravel(), sizes[full]))
+            counts = np.einsum("cj,qj->cq", counts.reshape(-1, 2 * Q), HALVES)
+    return Condensed(data, shift, low, high, grids)
+
+
+def counts_of(data, shift, low, high):
+    """Return the counts c_q of the finest grid, (cells, Q), from the sums of T_m over each cell."""
+    cells = min(2**13, 2 ** (len(data) // 32).bit_length() // 2)  # n/2 nodes at most
+    sums = np.zeros((Q, cells))
+    for block in blocks_of(data, shift, BLOCK // 2):
+        place = (block - low) / (high - low) * cells
+        cell = np.minimum(place.astype(int), cells - 1)
+        u = 2 * (place - cell) - 1
+        previous, current = u, np.ones(len(u))  # T_-1 = T_1, T_0
+        for m in range(Q):
+            sums[m] += np.bincount(cell, current, cells)
+            previous, current = current, 2 * u * current - previous
+    return np.einsum("mc,mq->cq", sums, COEFFICIENTS)  # BLAS may round as the cores permit
+
+
+def resolves(grid, gammas, weights, varis):
+    """Return whether a grid is fine enough for its gammas, and for the weights and varis of them.
+
+    sum over cells of (|a_Q-2| + |a_Q-1|) size ≤ 1e-13 N_i,    a_m the Chebyshev coefficients of γ_i
+    """
+    tails = abs(gammas.reshape(len(gammas), -1, Q) @ COEFFICIENTS[-2:].T).sum(axis=2)  # (k, m)
+    exact = (tails * grid.sizes).sum(axis=1) <= 1e-13 * (gammas * grid.counts).sum(axis=1)
+    # Of less than a cell, σ_i would be a small difference of large terms.
+    return exact.all() and (varis[weights > 0] > grid.width**2).all()
+
+
+def em_step(data, weights, means, varis):
+    """Return the ll of the parameters, and the parameters that one EM step makes of them.
+
+    The step is made on the coarsest grid that resolves it, or else over the values, in blocks b
+    that are pooled by the law of total variance: σ²_i is the mean of σ²_ib plus the variance of
+    µ_ib, weighted by N_ib. Condensed data, parameters (k,) -> ll, parameters; means of x - shift.
+    """
+    for grid in data.grids:
+        if grid.width**2 < varis[weights > 0].min() / 4:  # no wider cell has been seen to do
+            gammas, ll = expectation(grid.nodes, weights, means, varis, grid.counts, return_ll=True)
+            new = maximization(grid.nodes, gammas * grid.counts)
+            if resolves(grid, gammas, new[0], new[2]):
+                return ll, new
+    steps = []
+    for block in blocks_of(data.values, data.shift, BLOCK // len(weights) + 1):
+        gammas, ll = expectation(block, weights, means, varis, return_ll=True)
+        steps.append((ll, len(block), *maximization(block, gammas)))
+    if len(steps) == 1:
+        return ll, steps[0][2:]
+    lls, sizes, *parts = zip(*steps)
+    block_weights, block_means, block_varis = (np.transpose(part) for part in parts)  # (k, b)
+    weights, means, between = maximization(block_means, block_weights * sizes)
+    within = maximization(block_varis, block_weights * sizes)[1]
+    return math.fsum(lls), (weights, means, between + within)
+
+
+def blocks_of(data, shift, size):
+    """Yield data - shift in blocks of doubles: a memory-mapped file may be larger than memory."""
+    for first in range(0, len(data), size):
+        with np.errstate(over="ignore"):  # a long double too large for a double is inf
+            block = np.subtract(data[first : first + size], shift, dtype=float)
+        yield block
+
+
+def range_of(data):
+    """Return the least and the greatest value; raise ValueError unless all are finite numbers."""
+    if data.ndim != 1 or data.dtype.kind not in "iuf" or not len(data):
+        found = f"shape {data.shape} of {data.dtype}"
+        raise ValueError(f"expected one axis of real numbers, found {found}: convert the data")
+    low, high = math.inf, -math.inf
+    for i, block in enumerate(blocks_of(data, 0.0, BLOCK)):
+        finite = np.isfinite(block)
+        if not finite.all():
+            bad = i * BLOCK + finite.argmin()
+            raise ValueError(f"expected finite numbers, found {data[bad]} at {bad}: remove it")
+        low, high = min(low, float(block.min())), max(high, float(block.max()))
+    return low, high
+
+
+def checked_start(data, k, tol, start):
+    """Return the start of a fit to x - shift; raise ValueError if there is nothing to fit."""
+    if k != int(k) or k < 1 or not 0 < tol < math.inf:
+        raise ValueError(f"expected a whole k ≥ 1 and a finite tol > 0, found {k!r} and {tol!r}")
+    needed, distinct = max(k, 2), set()
+    for block in blocks_of(data.values, 0.0, 1000):
+        distinct.update(block.tolist())
+        if len(distinct) >= needed:
+            break
+    else:
+        found = f"needs {needed} distinct values, found {len(distinct)}"
+        raise ValueError(f"a fit {found}: use fewer components, or other data")
+    if not 1e-100 < data.high / 2 - data.low / 2 < 1e100:
+        raise ValueError("squares of values over this range do not fit a double: rescale the data")
+    if start is None:
+        return initialize([data.low, data.high], int(k))  # all that it needs is the range
+    weights, means, varis = (np.asarray(values, float) for values in start)
+    means = means - data.shift
+    with np.errstate(all="ignore"):
+        far = (np.maximum(abs(means - data.low), abs(means - data.high)) ** 2 + varis) / varis
+    sane = (weights >= 0) & (varis >= TINY) & np.isfinite(far)
+    if sane.shape != (k,) or not sane.all() or not math.isclose(weights.sum(), 1, rel_tol=1e-6):
+        raise ValueError(f"expected {k} weights that sum to 1, means, varis > 0, found {start}")
+    return weights, means, varis
+
+
+def refuse_collapse(weights, means, varis, shift, iteration):
+    """Raise Collapse if a standard deviation is down to the rounding of its mean."""
+    floors = np.maximum((32 * EPS * means) ** 2, TINY)
+    if (varis <= floors).any():
+        i = np.flatnonzero(varis <= floors)[0]
+        value = f"the value {means[i] + shift:.15g} in iteration {iteration}"
+        what = f"component {i + 1} collapsed onto {value}, where the likelihood is unbounded"
+        raise Collapse(f"{what}: use fewer components, a larger tol, or --restarts")
+
+
+# ---- Restarts ----
+
+
+def starts(data, k, restarts, seed):
+    """Yield (name, start) of the handout's start, None for `train`, and of random ones.
+
+    A random start has k distinct values as means, ascending, the variance of the data, weights 1/k.
+    """
+    yield "handout", None
+    if restarts:
+        data, rng = condense(data), np.random.default_rng(seed)
+        variance = train(data, 1, 1.0)[2][0]  # one component has the variance of the data
+    for i in range(1, restarts + 1):
+        distinct = set()
+        while len(distinct) < k:
+            distinct.update(data.values[rng.integers(len(data.values), size=1000)].tolist())
+        means = np.sort(rng.choice(sorted(distinct), k, replace=False))
+        yield f"random {i} of {restarts}", (np.full(k, 1 / k), means, np.full(k, variance))
+
+
+def best_of(data, k, tol, restarts, seed, report):
+    """Return the fit of the highest ll, the name of its start, and how many starts collapsed.
+
+    `report(name, iteration, change, weights, means, varis, ll)` is called after every iteration.
+    Raises Collapse if every start collapses, and what `train` raises.
+    """
+    data, fits, collapses = condense(data), {}, []
+    for name, start in starts(data, k, restarts, seed):
+        try:
+            fits[name] = train(data, k, tol, start, functools.partial(report, name))
+        except Collapse as error:
+            collapses.append(error)
+            if not restarts:
+                raise
+    if not fits:
+        what = str(collapses[0]).partition(":")[0]
+        others = f"each of the {restarts + 1} starts ended so"
+        raise Collapse(f"{what}; {others}: use fewer components or a larger tol")
+    name = max(fits, key=lambda name: fits[name][3])
+    return fits[name], name, len(collapses)
+
+
+# ---- Reading numbers ----
+
+
+def read_text(file, name):
+    """Return the numbers in a file of bytes, one a line; `name` is what messages call the file."""
+    file = file if file.seekable() else io.BytesIO(file.read())  # a pipe can be read only once
+    text = io.TextIOWrapper(file, "utf-8-sig")
+    with warnings.catch_warnings(), contextlib.suppress(ValueError):
+        warnings.simplefilter("ignore")  # of a file without numbers: an error here, see below
+        data = np.loadtxt(text, ndmin=2)
+        if data.size and data.shape[1] == 1 and np.isfinite(data).all():
+            return data[:, 0]
+    # Now that something is wrong, a second look finds the line: loadtxt does not count all of them.
+    text.detach().seek(0)
+    place, found = name, "none"
+    for number, line in enumerate(io.TextIOWrapper(file, "utf-8-sig", "surrogateescape"), 1):
+        word = line.partition("#")[0].strip()
         with contextlib.suppress(ValueError):
-            if low <= (value := kind(text)) < math.inf:
-                return value
-        raise argparse.ArgumentTypeError(f"expected {wanted}, found {text!r}")
+            line.encode()  # fails where surrogateescape has let a byte through that is not UTF-8
+            # float takes underscores and the digits of all scripts, too.
+            if not word or (word.isascii() and "_" not in word and math.isfinite(float(word))):
+                continue
+        place, found = f"{name}:{number}", repr(line.strip()[:40])
+        found += " (UTF-16, or no text at all?)" if "\0" in line else ""
+        break
+    remedy = "write plain UTF-8 text, with a decimal point"
+    raise ValueError(f"{place}: expected one finite number a line, found {found}: {remedy}")
 
-    return convert
+
+def read_data(datapath):
+    """Return the numbers of a text file, a .npy array or "-", standard input, as `condense` does.
+
+    An array is memory-mapped. Raises ValueError, FILE:LINE first where a line is to blame.
+    """
+    name = "standard input" if datapath == "-" else os.fspath(datapath)
+    try:
+        with open(0 if datapath == "-" else datapath, "rb") as file:
+            if not name.lower().endswith(".npy"):
+                return condense(read_text(file, name))
+    except OSError as error:
+        raise ValueError(f"cannot read {name}: {error.strerror}") from None
+    try:
+        return condense(np.lib.format.open_memmap(name, mode="r"))
+    except Exception as error:  # of any kind, and any number of lines, for a broken header
+        raise ValueError(f"{name}: {' '.join(str(error).split())}") from None
+
+
+# ---- The command line ----
+
+
+def say(line, end="\n"):
+    """Write a line to standard error, over a line of progress; pass over one closed or full."""
+    with contextlib.suppress(OSError):
+        erase = "\r\033[K" if os.isatty(2) else ""
+        os.write(2, f"{erase}{line}{end}".encode(errors="surrogateescape"))
+
+
+def fail(message, code=2):
+    """Exit with one line on standard error."""
+    say(f"gmm-em.py: error: {message}")
+    sys.exit(code)
 
 
 def parse_arguments():
     """Return the arguments of the command line, or exit with code 2 and a line that says why."""
-    count = number(int, 0, "a whole number of at least 0")
-    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
-    parser.error = lambda message: fail(f"{message}; try --help", 2)
-    parser.add_argument("data", help='one number a line, a .npy array, or "-" for standard input')
-    parser.add_argument("k", type=number(int, 1, "a whole number of at least 1"), help="components")
-    parser.add_argument(
-        "tol",
-        type=number(float, math.ulp(0), "a finite number above 0"),
-        help="stop once the log-likelihood (a sum over the points) changes by less",
-    )
-    parser.add_argument(
-        "--restarts",
-        type=count,
-        default=0,
-        metavar="N",
-        help="try N random starts as well and keep the fit with the highest ll (default: 0)",
-    )
-    parser.add_argument(
-        "--seed", type=count, default=0, metavar="S", help="of the random starts (default: 0)"
-    )
-    parser.add_argument("-v", "--verbose", action="store_true", help="show every iteration")
-    return parser.parse_args()
-
-
-def fail(message, code):
-    """Exit with one line on standard error."""
-    print(f"gmm-em.py: error: {message}", file=sys.stderr)
-    sys.exit(code)
+    parser = argparse.ArgumentParser(description="Fit a one-dimensional Gaussian mixture with EM.")
+    parser.error = lambda message: fail(f"{message}; try --help")
+    add = parser.add_argument
+    add("data", help='one number a line, a .npy array, or "-" for standard input')
+    add("k", help="the number of components, or a range such as 2-6")
+    add("tol", type=float, help="stop once ll, a sum over the values, rises by less")
+    add("--restarts", type=int, default=0, metavar="N", help="try N random starts too (default: 0)")
+    add("--seed", type=int, default=0, metavar="S", help="of the random starts (default: 0)")
+    add("-v", "--verbose", action="store_true", help="show every iteration")
+    args = parser.parse_args()
+    first, _, last = args.k.partition("-")
+    if not (first + (last or "1")).isdecimal() or not 1 <= int(first) <= int(last or first):
+        parser.error(f"argument k: expected a whole k ≥ 1, or a range as 2-6, found {args.k!r}")
+    if not 0 < args.tol < math.inf:
+        parser.error(f"argument tol: expected a finite number above 0, found {args.tol}")
+    if args.restarts < 0 or args.seed < 0:
+        parser.error("arguments --restarts and --seed: expected whole numbers of at least 0")
+    if set(args.data) & set("\r\n"):
+        parser.error(f"argument data: expected a name without line breaks, found {args.data!r}")
+    args.k = range(int(first), int(last or first) + 1)
+    return args
 
 
 def formatted(data, n, k, tol, start, iterations, weights, means, varis, ll):
     """Return the text that gmm-visualize.py reads, and a last line for people."""
-    lists = {"weights": weights, "means": means, "varis": varis}
     facts = {"data": data, "n": n, "k": k, "tol": tol, "start": start, "iterations": iterations}
-    facts |= {name: " ".join(map(repr, values.tolist())) for name, values in lists.items()}
+    for name, values in ("weights", weights), ("means", means), ("varis", varis):
+        facts[name] = " ".join(map(repr, values.tolist()))
     facts |= {"ll": ll, "bic": (3 * k - 1) * math.log(n) - 2 * ll}
+    terms = []
+    for weight, mean, vari in zip(weights, means, varis):
+        # Four digits, or until the last one of the mean is at most a tenth of σ.
+        digits = 4, max(4, 3 + int(math.log10(1 + abs(mean) / math.sqrt(vari)))), 4
+        w, m, v = (f"{x:#.{d}g}".rstrip(".") for x, d in zip((weight, mean, vari), digits))
+        terms.append(f"{w} N(x | {m}, {v})")
     lines = [f"{key}: {value}" for key, value in facts.items()]
-    rounded = [[f"{x:#.4g}".rstrip(".") for x in values] for values in (weights, means, varis)]
-    terms = " + ".join(f"{w} N(x | {m}, {v})" for w, m, v in zip(*rounded))
-    return "\n".join([*lines, f"p(x) = {terms}"])
+    return "\n".join([*lines, f"p(x) = {' + '.join(terms)}", ""])
 
 
-def follow(verbose, waiting):
-    """Return a `report` for `best_of`, and the iterations of each start, which it counts.
+def notes(n, start, weights, means, varis):
+    """Yield a sentence for whatever makes a valid fit of n points a useless one."""
+    for i, points in enumerate(n * weights, 1):
+        if points == 0:
+            yield f"component {i} owns no point and keeps its mean: try fewer components"
+        elif round(points, 1) < 3:
+            yield f"component {i} rests on {points:.1f} points, too few for a cluster"
+    sigma = "if σ = 1 is too wide a start for this unit, rescale the data, or use --restarts"
+    remedy = sigma if start == "handout" else "try fewer components"
+    sds, seen = np.where(weights > 0, np.sqrt(varis), np.nan), set()
+    for i in range(len(weights)):
+        near = 0.01 * np.minimum(sds, sds[i])  # no figure shows a hundredth of σ
+        twins = np.flatnonzero((abs(means - means[i]) < near) & (abs(sds - sds[i]) < near))
+        if len(twins) > 1 and i not in seen:
+            yield f"components {', '.join(map(str, twins + 1))} coincide; {remedy}"
+        seen.update(twins)
 
-    It prints every iteration if verbose, else one line, rewritten in place, for somebody waiting.
-    """
+
+def reporter(verbose):
+    """Return a `report` that shows progress, and the iterations of each start, which it counts."""
     iterations, shown = {}, time.monotonic() + 0.9
 
-    def report(start, iteration, ll, change):
-        """Count the iteration and show it, to whom it concerns."""
+    def report(start, iteration, change, weights, means, varis, ll):
         nonlocal shown
         iterations[start] = iteration
-        change = f"{change:.3g}" if iteration > 1 else "-"
-        line = f"{start}: iteration {iteration}, ll {ll:.10g}, change {change}"
-        if verbose:
-            print(line, file=sys.stderr)
-        elif waiting and time.monotonic() > shown + 0.1:
+        if verbose or (os.isatty(2) and time.monotonic() > shown + 0.1):
             shown = time.monotonic()
-            print(f"\r\033[K{line}", end="", file=sys.stderr, flush=True)
+            line = f"k = {len(weights)}, {start}: iteration {iteration}, ll {ll:.10g}"
+            say(f"{line}, change {change:.3g}", end="\n" if verbose else "")
 
     return report, iterations
 
 
-def put(text):
-    """Print the result, or exit if nobody takes it."""
-    try:
-        if sys.stdout:  # its encoding may not have all the characters of a file name
-            sys.stdout.reconfigure(errors="backslashreplace")
-        print(text, flush=True)
-    except OSError as error:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # or the flush at exit fails once more
-        if isinstance(error, BrokenPipeError):
-            sys.exit(128 + 13)  # as a shell reports other filters whose reader has gone
-        fail(f"cannot write the result: {error.strerror}", 1)
-
-
 def command_line():
     """Read, fit and print, as the command line asks."""
-    args = parse_arguments()
-    waiting = sys.stderr.isatty() and not args.verbose
-    report, iterations = follow(args.verbose, waiting)
+    args, code = parse_arguments(), 0
     try:
         data = read_data(args.data)
-    except OSError as error:
-        fail(f"cannot read {args.data}: {error.strerror}", 2)
     except ValueError as error:
-        fail(error, 2)
-
-    def interrupt(*_):
-        """End at once: KeyboardInterrupt may strike inside a lock that a thread then waits for."""
-        if waiting:
-            os.write(2, b"\r\033[K")
-        os._exit(130)
-
-    usual = signal.signal(signal.SIGINT, interrupt)
-    try:
-        fit, start, collapsed = best_of(data, args.k, args.tol, args.restarts, args.seed, report)
-    except ValueError as error:
-        fail(f"{args.data}: {error}", 1)
-    finally:
-        signal.signal(signal.SIGINT, usual)
-        if waiting:
-            print("\r\033[K", end="", file=sys.stderr, flush=True)
-    remarks = list(notes(len(data), *fit[:3]))
-    if collapsed:
-        remarks.append(f"{collapsed} of {args.restarts + 1} starts collapsed and were left out")
-    for remark in remarks:
-        print(f"gmm-em.py: note: {remark}", file=sys.stderr)
-    put(formatted(args.data, len(data), args.k, args.tol, start, iterations[start], *fit))
+        fail(error)
+    for k in args.k:
+        report, iterations = reporter(args.verbose)
+        try:
+            fit, start, collapsed = best_of(data, k, args.tol, args.restarts, args.seed, report)
+        except ValueError as error:
+            say(f"gmm-em.py: error: {args.data}: k = {k}: {error}")
+            code = 1
+            continue
+        for note in notes(len(data.values), start, *fit[:3]):
+            say(f"gmm-em.py: note: {note}")
+        if collapsed:
+            lost = f"{collapsed} of {args.restarts + 1} starts"
+            say(f"gmm-em.py: note: {lost} collapsed and were left out")
+        say("", end="")
+        n = len(data.values)
+        text = formatted(args.data, n, k, args.tol, start, iterations[start], *fit)
+        try:  # past sys.stdout, which knows neither every name nor a full disk
+            os.write(1, text.encode(errors="surrogateescape"))
+        except OSError as error:
+            fail(f"cannot write the result: {error.strerror}", 1)
+    sys.exit(code)
 
 
 if __name__ == "__main__":
-    try:
-        command_line()
-    except KeyboardInterrupt:
-        sys.exit(130)
+    for name in {"SIGINT", "SIGPIPE"} & set(dir(signal)):  # end at once, without a traceback
+        signal.signal(getattr(signal, name), signal.SIG_DFL)
+    command_line()
