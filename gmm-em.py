@@ -1,29 +1,25 @@
 """Fit a one-dimensional Gaussian mixture with expectation-maximization (EM).
 
 The model is a weighted sum of k Gaussian densities,
-
     p(x) = sum_i π_i N(x; µ_i, σ²_i),    N(x; µ, σ²) = exp(-(x - µ)²/2σ²) / sqrt(2πσ²).
 
     data      x_j, j = 1..n   shape (n,)     the numbers to fit
-    k                                        the number of components
+    k                                        the number of components: 1 to 12 or so
     weights   π_i, i = 1..k   shape (k,)     positive or 0, they sum to 1
     means     µ_i             shape (k,)     in the unit of the data
     varis     σ²_i            shape (k,)     variances (not standard deviations), unit squared
     gammas    γ_ij            shape (k, n)   the share of component i in point j; columns sum to 1
-    counts    c_j             shape (n,)     how many values point j stands for, where it is not one
+    counts    c_j             shape (n,)     how many values point j stands for, if not one
     ll                                       ln p(x_1, ..., x_n), a sum over the values
-    tol                                      EM stops once ll rises by less than this
+    tol                                      EM stops once ll rises by less: 1, or 1e-6 to quote
 
 Usage: python gmm-em.py data.txt 4 1      (the data, k, tol; --help has the options)
-
-Sensible values: k from 1 to 12 or so; tol = 1 for a first look, 1e-6 for figures to quote.
 "Handout" is the assignment, "Bishop" is Pattern Recognition and Machine Learning (2006),
 "Trefethen" is Approximation Theory and Approximation Practice (2013).
 """
 
 import argparse
 import contextlib
-import functools
 import io
 import itertools
 import math
@@ -31,23 +27,19 @@ import os
 import signal
 import sys
 import time
-import warnings
 from collections import namedtuple
 
 import numpy as np
+from numpy.polynomial.chebyshev import chebpts1, chebvander
 
-EPS = np.finfo(float).eps  # the rounding of 1.0
-TINY = np.finfo(float).tiny  # the smallest number with all its digits
+EPS, TINY = sys.float_info.epsilon, sys.float_info.min  # rounding of 1; least of all digits
 
 
 # ---- The functions of the handout ----
-
-
 def initialize(data, k):
     """Return the start of EM: equal weights, means spread over the range, variances 1.
 
     π_i = 1/k,  µ_i = x_min + i (x_max - x_min)/k,  σ²_i = 1        for i = 1..k
-
     data (n,) -> weights, means, varis, each (k,). Handout, section 2.1.
     """
     low, high = float(np.min(data)), float(np.max(data))
@@ -59,7 +51,6 @@ def expectation(data, weights, means, varis, counts=1.0, return_ll=False):
     """Return gammas, the share of each component in each point.
 
     γ_ij = π_i N(x_j; µ_i, σ²_i) / p(x_j),    p(x_j) = sum_l π_l N(x_j; µ_l, σ²_l)
-
     data (n,), parameters (k,) -> gammas (k, n). With `return_ll` also sum_j c_j ln p(x_j), which
     the denominators hold already. Handout, section 3.1; Bishop, equation 9.23.
     """
@@ -77,9 +68,8 @@ def expectation(data, weights, means, varis, counts=1.0, return_ll=False):
     np.exp(gammas, out=gammas)
     totals = gammas.sum(axis=0)  # p(x_j) / exp(peak_j)
     gammas *= 1 / totals
-    if return_ll:
-        return gammas, float((counts * (np.log(totals) + peaks)).sum())
-    return gammas
+    ll = float((counts * (np.log(totals) + peaks)).sum())
+    return (gammas, ll) if return_ll else gammas
 
 
 def maximization(data, gammas):
@@ -87,9 +77,8 @@ def maximization(data, gammas):
 
     N_i = sum_j γ_ij,  π_i = N_i / sum_l N_l,  µ_i = sum_j γ_ij x_j / N_i,
     σ²_i = sum_j γ_ij (x_j - µ_i)² / N_i
-
-    data (n,), gammas (k, n), times counts where there are any -> weights, means, varis, each (k,);
-    for a row of gammas that is all 0, three zeros. Handout, section 3.1; Bishop, 9.24 to 9.27.
+    data (n,), gammas (k, n), times counts if there are any -> weights, means, varis, each (k,); for
+    a row of gammas that is all 0, three zeros. Handout, section 3.1; Bishop, 9.24 to 9.27.
     """
     data, gammas = np.asarray(data, float), np.asarray(gammas, float)
     totals = gammas.sum(axis=1)  # N_i
@@ -106,7 +95,6 @@ def log_likelihood(data, weights, means, varis):
     """Return the log-likelihood ll of the data.
 
     ll = sum_j ln sum_i π_i N(x_j; µ_i, σ²_i)
-
     data (n,), parameters (k,) -> float. Handout, section 2.2; Bishop, equation 9.14.
     """
     return expectation(data, weights, means, varis, return_ll=True)[1]
@@ -117,11 +105,9 @@ def train(data, k, tol, start=None, report=None):
 
     One iteration is E, M, then the ll of the new parameters. EM never lowers ll: it stops after the
     first iteration t ≥ 2 with ll_t - ll_(t-1) < tol, which takes in a fall by rounding.
-
-    data (n,), or what `condense` returns, `start` (weights, means, varis) -> parameters (k,), ll.
-    `report(iteration, change, weights, means, varis, ll)` is called after every iteration. Raises
-    Collapse where a variance falls to its rounding, and ValueError for what cannot be fitted.
-    Handout, sections 2.2 and 3.1; Bishop, section 9.2.2.
+    data (n,), or condensed, `start` (weights, means, varis) -> parameters (k,), ll. Calls
+    `report(iteration, change, weights, means, varis, ll)` after every iteration. Raises ValueError
+    for what has no fit, Collapse where a variance is rounding. Handout, 3.1; Bishop, 9.2.2.
     """
     data = condense(data)
     weights, means, varis = checked_start(data, k, tol, start)
@@ -146,19 +132,14 @@ def main(datapath, k, tol):
     return train(read_data(datapath), k, tol)
 
 
-# ---- What train rests on: condensed data, a step, and what has no fit ----
-
+# ---- What train rests on: condensed data, a step over it, and what has no fit ----
+BLOCK = 2**16  # elements of gammas at a time: few enough for the processor's cache
+Q = 16  # nodes to a cell
+NODES = chebpts1(Q)  # Chebyshev's, in [-1, 1]
+COEFFICIENTS = np.linalg.inv(chebvander(NODES, Q - 1))  # row m: from values at the nodes to a_m
+HALVES = COEFFICIENTS.T @ chebvander(np.append(NODES - 1, NODES + 1) / 2, Q - 1).T  # L_q, (Q, 2Q)
 Condensed = namedtuple("Condensed", "values shift low high grids")
 Grid = namedtuple("Grid", "width nodes counts sizes")  # m cells: nodes, counts (mQ,), sizes (m,)
-
-BLOCK = 2**16  # elements of gammas at a time: few enough for the processor's cache
-Q = 16  # Chebyshev nodes to a cell
-ANGLES = (np.arange(Q) + 0.5) * np.pi / Q
-NODES, DEGREES = np.cos(ANGLES), np.arange(Q)[:, None]
-# Row m takes a function's values at the nodes to its m-th Chebyshev coefficient.
-COEFFICIENTS = np.cos(DEGREES * ANGLES) * np.where(DEGREES > 0, 2, 1) / Q
-# Row q is L_q at the nodes of both halves of a cell.
-HALVES = COEFFICIENTS.T @ np.cos(DEGREES * np.arccos(np.append(NODES - 1, NODES + 1) / 2))
 
 
 class Collapse(ValueError):
@@ -168,30 +149,32 @@ class Collapse(ValueError):
 def condense(data):
     """Return data with its range and, if its values are many, points that have the same sums.
 
-    All that a step needs of the data is sums of functions f, smooth on the scale of the narrowest
-    component. In a cell of width h around c, Q Chebyshev nodes interpolate f, so sums over the
-    values x_j of the cell are sums over its nodes, with counts c_q:
+    A step needs sums of functions f that are smooth on the scale of the narrowest component. In a
+    cell of width h around c, f is interpolated at Chebyshev's Q nodes u_q, so with counts c_q
 
-        sum_j f(x_j) ≈ sum_q c_q f(c + h cos(θ_q)/2),    c_q = sum_j L_q(2(x_j - c)/h),
-        L_q(u) = (1 + 2 sum_m cos(mθ_q) T_m(u))/Q,    θ_q = (q + 1/2)π/Q,    q, m < Q,    m > 0
-
-    That is exact for polynomials of degree < Q, and but for rounding for f whose last two Chebyshev
-    coefficients are no more (see `resolves`). One pass over the data makes the finest grid of
-    cells; merging them in pairs makes the others, without error, since L_q is such a polynomial.
-
-    data (n,) -> Condensed: data, the shift of the fit, the range of x - shift, the grids, coarsest
-    first. Raises ValueError unless data is finite real numbers. Trefethen, chapters 3 and 4.
+        sum_j f(x_j) ≈ sum_q c_q f(c + h u_q/2),    c_q = sum_j L_q(2(x_j - c)/h),
+        L_q(u) = (1 + 2 sum_m T_m(u_q) T_m(u))/Q,    u_q = cos((q - 1/2)π/Q),    0 < m < Q
+    over the values x_j of the cell: exact for polynomials of degree < Q, and but for rounding where
+    `resolves` finds the last Chebyshev coefficients of f to be rounding. One pass over the data
+    makes the finest cells; merging these in pairs makes coarser ones, without error.
+    data (n,) -> Condensed; its range and grids, coarse to fine, are those of x - shift. Raises
+    ValueError unless data is finite real numbers. Trefethen, chapters 3 and 4.
     """
     if isinstance(data, Condensed):
         return data
     data = np.asarray(data)
-    low, high = range_of(data)
+    if data.ndim != 1 or data.dtype.kind not in "iuf" or data.itemsize > 8 or not len(data):
+        raise ValueError(f"expected 1-D real numbers, found shape {data.shape} of {data.dtype}")
+    ends = [(block.min(), block.max()) for block in blocks_of(data, 0.0, BLOCK)]
+    if not np.isfinite(ends).all():  # NaN spreads to both ends of its block
+        bad = next(j for j, x in enumerate(data) if not math.isfinite(x))
+        raise ValueError(f"expected finite numbers, found {data[bad]} at index {bad}: remove it")
+    low, high = float(np.min(ends)), float(np.max(ends))
     # Far from 0, a double spends its digits on the offset of a mean. Where x - shift is exact for
     # every x (Sterbenz's lemma), the fit is made around the middle of the range instead.
     shift = low / 2 + high / 2 if high <= 3 * low or low >= 3 * high else 0.0
     low, high, grids = low - shift, high - shift, []
-    # With fewer values it does not pay; an infinite range is none to divide into cells.
-    if len(data) >= 2**15 and 0 < high - low < math.inf:
+    if len(data) >= 2**15 and 0 < high - low < math.inf:  # with fewer values it does not pay
         counts = counts_of(data, shift, low, high)
         while len(counts) > 1:
             width, sizes = (high - low) / len(counts), counts.sum(axis=1)
@@ -218,8 +201,7 @@ def counts_of(data, shift, low, high):
 
 
 def resolves(grid, gammas, weights, varis):
-    """Return whether a grid is fine enough for its gammas, and for the weights and varis of them.
-
+    """Return whether a grid is fine enough for gammas, and for the weights and varis they give.
     sum over cells of (|a_Q-2| + |a_Q-1|) size ≤ 1e-13 N_i,    a_m the Chebyshev coefficients of γ_i
     """
     tails = abs(gammas.reshape(len(gammas), -1, Q) @ COEFFICIENTS[-2:].T).sum(axis=2)  # (k, m)
@@ -233,14 +215,14 @@ def em_step(data, weights, means, varis):
 
     The step is made on the coarsest grid that resolves it, or else over the values, in blocks b
     that are pooled by the law of total variance: σ²_i is the mean of σ²_ib plus the variance of
-    µ_ib, weighted by N_ib. Condensed data, parameters (k,) -> ll, parameters; means of x - shift.
+    µ_ib, weighted by N_ib. The means are those of x - shift.
     """
-    for grid in data.grids:
-        if grid.width**2 < varis[weights > 0].min() / 4:  # no wider cell has been seen to do
-            gammas, ll = expectation(grid.nodes, weights, means, varis, grid.counts, return_ll=True)
-            new = maximization(grid.nodes, gammas * grid.counts)
-            if resolves(grid, gammas, new[0], new[2]):
-                return ll, new
+    narrow = data.grids and varis[weights > 0].min() / 4  # wider cells have not been seen to do
+    for grid in (grid for grid in data.grids if grid.width**2 < narrow):
+        gammas, ll = expectation(grid.nodes, weights, means, varis, grid.counts, return_ll=True)
+        new = maximization(grid.nodes, gammas * grid.counts)
+        if resolves(grid, gammas, new[0], new[2]):
+            return ll, new
     steps = []
     for block in blocks_of(data.values, data.shift, BLOCK // len(weights) + 1):
         gammas, ll = expectation(block, weights, means, varis, return_ll=True)
@@ -248,56 +230,31 @@ def em_step(data, weights, means, varis):
     if len(steps) == 1:
         return ll, steps[0][2:]
     lls, sizes, *parts = zip(*steps)
-    block_weights, block_means, block_varis = (np.transpose(part) for part in parts)  # (k, b)
-    weights, means, between = maximization(block_means, block_weights * sizes)
-    within = maximization(block_varis, block_weights * sizes)[1]
-    return math.fsum(lls), (weights, means, between + within)
+    weights, means, varis = (np.transpose(part) for part in parts)  # of the blocks, (k, b)
+    new_weights, new_means, between = maximization(means, weights * sizes)
+    within = maximization(varis, weights * sizes)[1]
+    return math.fsum(lls), (new_weights, new_means, between + within)
 
 
 def blocks_of(data, shift, size):
     """Yield data - shift in blocks of doubles: a memory-mapped file may be larger than memory."""
     for first in range(0, len(data), size):
-        with np.errstate(over="ignore"):  # a long double too large for a double is inf
-            block = np.subtract(data[first : first + size], shift, dtype=float)
-        yield block
-
-
-def range_of(data):
-    """Return the least and the greatest value; raise ValueError unless all are finite numbers."""
-    if data.ndim != 1 or data.dtype.kind not in "iuf" or not len(data):
-        found = f"shape {data.shape} of {data.dtype}"
-        raise ValueError(f"expected one axis of real numbers, found {found}: convert the data")
-    low, high = math.inf, -math.inf
-    for i, block in enumerate(blocks_of(data, 0.0, BLOCK)):
-        finite = np.isfinite(block)
-        if not finite.all():
-            bad = i * BLOCK + finite.argmin()
-            raise ValueError(f"expected finite numbers, found {data[bad]} at {bad}: remove it")
-        low, high = min(low, float(block.min())), max(high, float(block.max()))
-    return low, high
+        yield np.subtract(data[first : first + size], shift, dtype=float)
 
 
 def checked_start(data, k, tol, start):
     """Return the start of a fit to x - shift; raise ValueError if there is nothing to fit."""
     if k != int(k) or k < 1 or not 0 < tol < math.inf:
         raise ValueError(f"expected a whole k ≥ 1 and a finite tol > 0, found {k!r} and {tol!r}")
-    needed, distinct = max(k, 2), set()
-    for block in blocks_of(data.values, 0.0, 1000):
-        distinct.update(block.tolist())
-        if len(distinct) >= needed:
-            break
-    else:
-        found = f"needs {needed} distinct values, found {len(distinct)}"
-        raise ValueError(f"a fit {found}: use fewer components, or other data")
-    if not 1e-100 < data.high / 2 - data.low / 2 < 1e100:
-        raise ValueError("squares of values over this range do not fit a double: rescale the data")
+    needed, sample = max(k, 2), data.values[:: len(data.values) // 1000 + 1]
+    if len(set(sample.tolist())) < needed and (found := len(np.unique(data.values))) < needed:
+        raise ValueError(f"expected {needed} distinct values, found {found}: use fewer components")
+    if not 1e-75 < data.high / 2 - data.low / 2 < 1e75:  # squares, and their ratios, are doubles
+        raise ValueError(f"a range of {data.high - data.low} is not 1e-75 to 1e75: rescale it")
     if start is None:
         return initialize([data.low, data.high], int(k))  # all that it needs is the range
-    weights, means, varis = (np.asarray(values, float) for values in start)
-    means = means - data.shift
-    with np.errstate(all="ignore"):
-        far = (np.maximum(abs(means - data.low), abs(means - data.high)) ** 2 + varis) / varis
-    sane = (weights >= 0) & (varis >= TINY) & np.isfinite(far)
+    weights, means, varis = np.array(start, float) - [[0], [data.shift], [0]]
+    sane = (weights >= 0) & (abs(means) < 1e75) & (varis > 1e-150) & (varis < 1e150)
     if sane.shape != (k,) or not sane.all() or not math.isclose(weights.sum(), 1, rel_tol=1e-6):
         raise ValueError(f"expected {k} weights that sum to 1, means, varis > 0, found {start}")
     return weights, means, varis
@@ -305,22 +262,15 @@ def checked_start(data, k, tol, start):
 
 def refuse_collapse(weights, means, varis, shift, iteration):
     """Raise Collapse if a standard deviation is down to the rounding of its mean."""
-    floors = np.maximum((32 * EPS * means) ** 2, TINY)
-    if (varis <= floors).any():
-        i = np.flatnonzero(varis <= floors)[0]
-        value = f"the value {means[i] + shift:.15g} in iteration {iteration}"
-        what = f"component {i + 1} collapsed onto {value}, where the likelihood is unbounded"
-        raise Collapse(f"{what}: use fewer components, a larger tol, or --restarts")
+    for i in np.flatnonzero((weights > 0) & (varis <= np.maximum((32 * EPS * means) ** 2, TINY))):
+        what = f"component {i + 1} collapsed onto the value {means[i] + shift:.15g}"
+        why = f"in iteration {iteration}, where the likelihood is unbounded"
+        raise Collapse(f"{what} {why}: use fewer components, a larger tol, or --restarts")
 
 
 # ---- Restarts ----
-
-
 def starts(data, k, restarts, seed):
-    """Yield (name, start) of the handout's start, None for `train`, and of random ones.
-
-    A random start has k distinct values as means, ascending, the variance of the data, weights 1/k.
-    """
+    """Yield (name, start): the handout's, None for `train`, then `restarts` random ones."""
     yield "handout", None
     if restarts:
         data, rng = condense(data), np.random.default_rng(seed)
@@ -334,42 +284,31 @@ def starts(data, k, restarts, seed):
 
 
 def best_of(data, k, tol, restarts, seed, report):
-    """Return the fit of the highest ll, the name of its start, and how many starts collapsed.
-
-    `report(name, iteration, change, weights, means, varis, ll)` is called after every iteration.
-    Raises Collapse if every start collapses, and what `train` raises.
-    """
-    data, fits, collapses = condense(data), {}, []
+    """Return the fit of highest ll, its start's name, and how many starts collapsed, or raise."""
+    data, best, collapses = condense(data), None, []
     for name, start in starts(data, k, restarts, seed):
         try:
-            fits[name] = train(data, k, tol, start, functools.partial(report, name))
+            fit = train(data, k, tol, start, lambda *step, name=name: report(name, *step))
+            best = (fit, name) if best is None or fit[3] > best[0][3] else best
         except Collapse as error:
-            collapses.append(error)
-            if not restarts:
-                raise
-    if not fits:
-        what = str(collapses[0]).partition(":")[0]
-        others = f"each of the {restarts + 1} starts ended so"
-        raise Collapse(f"{what}; {others}: use fewer components or a larger tol")
-    name = max(fits, key=lambda name: fits[name][3])
-    return fits[name], name, len(collapses)
+            collapses.append(str(error))
+    if best is None:
+        others = f"; each of {restarts + 1} starts ended so: use fewer components or a larger tol"
+        raise Collapse(collapses[0].partition(":")[0] + others if restarts else collapses[0])
+    return *best, len(collapses)
 
 
 # ---- Reading numbers ----
-
-
 def read_text(file, name):
-    """Return the numbers in a file of bytes, one a line; `name` is what messages call the file."""
+    """Return the numbers in a file of bytes, one a line, condensed; messages call it `name`."""
     file = file if file.seekable() else io.BytesIO(file.read())  # a pipe can be read only once
     text = io.TextIOWrapper(file, "utf-8-sig")
-    with warnings.catch_warnings(), contextlib.suppress(ValueError):
-        warnings.simplefilter("ignore")  # of a file without numbers: an error here, see below
-        data = np.loadtxt(text, ndmin=2)
-        if data.size and data.shape[1] == 1 and np.isfinite(data).all():
-            return data[:, 0]
+    # Of a file without numbers loadtxt warns; here that is an error, see below.
+    with contextlib.redirect_stderr(None), contextlib.suppress(ValueError, UserWarning):
+        return condense(np.loadtxt(text, ndmin=2).squeeze(axis=1))  # one column
     # Now that something is wrong, a second look finds the line: loadtxt does not count all of them.
     text.detach().seek(0)
-    place, found = name, "none"
+    expected = "expected one finite number a line, in UTF-8, with a decimal point, found"
     for number, line in enumerate(io.TextIOWrapper(file, "utf-8-sig", "surrogateescape"), 1):
         word = line.partition("#")[0].strip()
         with contextlib.suppress(ValueError):
@@ -377,51 +316,39 @@ def read_text(file, name):
             # float takes underscores and the digits of all scripts, too.
             if not word or (word.isascii() and "_" not in word and math.isfinite(float(word))):
                 continue
-        place, found = f"{name}:{number}", repr(line.strip()[:40])
-        found += " (UTF-16, or no text at all?)" if "\0" in line else ""
-        break
-    remedy = "write plain UTF-8 text, with a decimal point"
-    raise ValueError(f"{place}: expected one finite number a line, found {found}: {remedy}")
+        raise ValueError(f"{name}:{number}: {expected} {line.strip()[:40]!r}")
+    raise ValueError(f"{name}: {expected} none")
 
 
 def read_data(datapath):
-    """Return the numbers of a text file, a .npy array or "-", standard input, as `condense` does.
-
-    An array is memory-mapped. Raises ValueError, FILE:LINE first where a line is to blame.
-    """
+    """Return the numbers of a text file, a .npy array or "-", condensed, or raise ValueError."""
     name = "standard input" if datapath == "-" else os.fspath(datapath)
     try:
         with open(0 if datapath == "-" else datapath, "rb") as file:
             if not name.lower().endswith(".npy"):
-                return condense(read_text(file, name))
+                return read_text(file, name)
+        return condense(np.lib.format.open_memmap(name, mode="r"))
     except OSError as error:
         raise ValueError(f"cannot read {name}: {error.strerror}") from None
-    try:
-        return condense(np.lib.format.open_memmap(name, mode="r"))
-    except Exception as error:  # of any kind, and any number of lines, for a broken header
-        raise ValueError(f"{name}: {' '.join(str(error).split())}") from None
+    except Exception as error:  # of any kind, and any number of lines, for a broken .npy header
+        message = " ".join(str(error).split())
+        raise ValueError(message if message.startswith(name) else f"{name}: {message}") from None
 
 
 # ---- The command line ----
-
-
-def say(line, end="\n"):
-    """Write a line to standard error, over a line of progress; pass over one closed or full."""
-    with contextlib.suppress(OSError):
+def say(line, code=None, end="\n"):
+    """Write a line to standard error, over a line of progress; exit if a code is given."""
+    with contextlib.suppress(OSError):  # closed, or full
         erase = "\r\033[K" if os.isatty(2) else ""
         os.write(2, f"{erase}{line}{end}".encode(errors="surrogateescape"))
-
-
-def fail(message, code=2):
-    """Exit with one line on standard error."""
-    say(f"gmm-em.py: error: {message}")
-    sys.exit(code)
+    if code:
+        sys.exit(code)
 
 
 def parse_arguments():
     """Return the arguments of the command line, or exit with code 2 and a line that says why."""
     parser = argparse.ArgumentParser(description="Fit a one-dimensional Gaussian mixture with EM.")
-    parser.error = lambda message: fail(f"{message}; try --help")
+    parser.error = lambda message: say(f"gmm-em.py: error: {message}; try --help", 2)
     add = parser.add_argument
     add("data", help='one number a line, a .npy array, or "-" for standard input')
     add("k", help="the number of components, or a range such as 2-6")
@@ -430,37 +357,37 @@ def parse_arguments():
     add("--seed", type=int, default=0, metavar="S", help="of the random starts (default: 0)")
     add("-v", "--verbose", action="store_true", help="show every iteration")
     args = parser.parse_args()
-    first, _, last = args.k.partition("-")
-    if not (first + (last or "1")).isdecimal() or not 1 <= int(first) <= int(last or first):
-        parser.error(f"argument k: expected a whole k ≥ 1, or a range as 2-6, found {args.k!r}")
+    ends = [int(end) for end in args.k.split("-") if end.isdecimal() and len(end) < 10]
+    if not ends or "-".join(map(str, ends)) != args.k or not 1 <= ends[0] <= ends[-1] or ends[2:]:
+        parser.error(f"argument k: expected k ≥ 1, or a range such as 2-6, found {args.k[:40]!r}")
     if not 0 < args.tol < math.inf:
         parser.error(f"argument tol: expected a finite number above 0, found {args.tol}")
     if args.restarts < 0 or args.seed < 0:
         parser.error("arguments --restarts and --seed: expected whole numbers of at least 0")
-    if set(args.data) & set("\r\n"):
-        parser.error(f"argument data: expected a name without line breaks, found {args.data!r}")
-    args.k = range(int(first), int(last or first) + 1)
+    args.k = range(ends[0], ends[-1] + 1)
     return args
 
 
-def formatted(data, n, k, tol, start, iterations, weights, means, varis, ll):
+def formatted(data, n, tol, start, iterations, weights, means, varis, ll):
     """Return the text that gmm-visualize.py reads, and a last line for people."""
+    k, data = len(weights), data.replace("\n", "\\n").replace("\r", "\\r")
     facts = {"data": data, "n": n, "k": k, "tol": tol, "start": start, "iterations": iterations}
     for name, values in ("weights", weights), ("means", means), ("varis", varis):
         facts[name] = " ".join(map(repr, values.tolist()))
     facts |= {"ll": ll, "bic": (3 * k - 1) * math.log(n) - 2 * ll}
-    terms = []
-    for weight, mean, vari in zip(weights, means, varis):
-        # Four digits, or until the last one of the mean is at most a tenth of σ.
-        digits = 4, max(4, 3 + int(math.log10(1 + abs(mean) / math.sqrt(vari)))), 4
-        w, m, v = (f"{x:#.{d}g}".rstrip(".") for x, d in zip((weight, mean, vari), digits))
-        terms.append(f"{w} N(x | {m}, {v})")
-    lines = [f"{key}: {value}" for key, value in facts.items()]
-    return "\n".join([*lines, f"p(x) = {' + '.join(terms)}", ""])
+    lines = [f"{key}: {fact}" for key, fact in facts.items()]
+    # Four digits, or until the last one of the mean is at most a tenth of σ.
+    digits = np.maximum(4, 3 + np.log10(1 + abs(means) / np.sqrt(varis)).astype(int))
+    terms = zip(weights, means, digits, varis)
+    formula = " + ".join(f"{w:#.4g} N(x | {m:#.{d}g}, {v:#.4g})" for w, m, d, v in terms)
+    formula = formula.replace(". ", " ").replace(".,", ",").replace(".)", ")")  # 1234. is 1234
+    return "\n".join([*lines, f"p(x) = {formula}\n"])
 
 
-def notes(n, start, weights, means, varis):
+def notes(n, start, lost, restarts, weights, means, varis):
     """Yield a sentence for whatever makes a valid fit of n points a useless one."""
+    if lost:
+        yield f"{lost} of {restarts + 1} starts collapsed and were left out"
     for i, points in enumerate(n * weights, 1):
         if points == 0:
             yield f"component {i} owns no point and keeps its mean: try fewer components"
@@ -468,13 +395,11 @@ def notes(n, start, weights, means, varis):
             yield f"component {i} rests on {points:.1f} points, too few for a cluster"
     sigma = "if σ = 1 is too wide a start for this unit, rescale the data, or use --restarts"
     remedy = sigma if start == "handout" else "try fewer components"
-    sds, seen = np.where(weights > 0, np.sqrt(varis), np.nan), set()
-    for i in range(len(weights)):
-        near = 0.01 * np.minimum(sds, sds[i])  # no figure shows a hundredth of σ
-        twins = np.flatnonzero((abs(means - means[i]) < near) & (abs(sds - sds[i]) < near))
-        if len(twins) > 1 and i not in seen:
-            yield f"components {', '.join(map(str, twins + 1))} coincide; {remedy}"
-        seen.update(twins)
+    sds = np.where(weights > 0, np.sqrt(varis), np.nan)
+    near = 0.01 * np.minimum(sds, sds[:, None])  # (k, k); no figure shows a hundredth of σ
+    same = (abs(means - means[:, None]) < near) & (abs(sds - sds[:, None]) < near)
+    for twins in sorted({tuple(np.flatnonzero(row) + 1) for row in same if row.sum() > 1}):
+        yield f"components {', '.join(map(str, twins))} coincide; {remedy}"
 
 
 def reporter(verbose):
@@ -498,27 +423,24 @@ def command_line():
     try:
         data = read_data(args.data)
     except ValueError as error:
-        fail(error)
+        say(f"gmm-em.py: error: {error}", 2)
+    name, n = args.data if args.data != "-" else "standard input", len(data.values)
     for k in args.k:
         report, iterations = reporter(args.verbose)
         try:
-            fit, start, collapsed = best_of(data, k, args.tol, args.restarts, args.seed, report)
+            fit, start, lost = best_of(data, k, args.tol, args.restarts, args.seed, report)
         except ValueError as error:
-            say(f"gmm-em.py: error: {args.data}: k = {k}: {error}")
+            say(f"gmm-em.py: error: {name}: k = {k}: {error}")
             code = 1
             continue
-        for note in notes(len(data.values), start, *fit[:3]):
+        for note in notes(n, start, lost, args.restarts, *fit[:3]):
             say(f"gmm-em.py: note: {note}")
-        if collapsed:
-            lost = f"{collapsed} of {args.restarts + 1} starts"
-            say(f"gmm-em.py: note: {lost} collapsed and were left out")
         say("", end="")
-        n = len(data.values)
-        text = formatted(args.data, n, k, args.tol, start, iterations[start], *fit)
         try:  # past sys.stdout, which knows neither every name nor a full disk
-            os.write(1, text.encode(errors="surrogateescape"))
+            with open(1, "w", encoding="utf-8", errors="surrogateescape", closefd=False) as output:
+                output.write(formatted(args.data, n, args.tol, start, iterations[start], *fit))
         except OSError as error:
-            fail(f"cannot write the result: {error.strerror}", 1)
+            say(f"gmm-em.py: error: cannot write the result: {error.strerror}", 1)
     sys.exit(code)
 
 
