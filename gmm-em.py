@@ -192,11 +192,11 @@ def counts_of(data, shift, low, high):
     for block in blocks_of(data, shift, BLOCK // 2):
         place = (block - low) / (high - low) * cells
         cell = np.minimum(place.astype(int), cells - 1)
-        u = 2 * (place - cell) - 1
-        previous, current = u, np.ones(len(u))  # T_-1 = T_1, T_0
+        double = 4 * (place - cell) - 2  # 2u
+        previous, current = double / 2, np.ones(len(block))  # T_-1 = T_1, T_0
         for m in range(Q):
             sums[m] += np.bincount(cell, current, cells)
-            previous, current = current, 2 * u * current - previous
+            previous, current = current, np.subtract(double * current, previous, out=previous)
     return np.einsum("mc,mq->cq", sums, COEFFICIENTS)  # BLAS may round as the cores permit
 
 

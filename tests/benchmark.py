@@ -2,17 +2,16 @@
 # requires-python = ">=3.10"
 # dependencies = ["numpy", "pytest", "scikit-learn"]
 # ///
-"""Time gmm-em.py against scikit-learn and print the tables of the README.
+"""Time gmm-em.py against scikit-learn and a plain numpy loop, and print the tables of the README.
 
 Usage: python tests/benchmark.py      (under five minutes; needs scikit-learn, and Linux for
-                                       its counts of cores and memory)
+                                       its count of memory)
 
-Both fit four components to draws from the mixture of data.txt, from the handout's start and to the
-handout's stop at tol = 1; scikit-learn's tol is per point, so it gets tol/n. Runs of the two take
-turns, and the figures are medians.
+All fits of a row have the same start and stop at the same change of ll; scikit-learn's tol is per
+point, so it gets tol/n. Runs take turns, and the figures are medians, but for what takes longer
+than a minute, which is run once.
 """
 
-import os
 import platform
 import re
 import statistics
@@ -40,27 +39,41 @@ def draw(n):
     )
 
 
-def ours(data, k):
-    """Return ll and the number of iterations of gmm-em.py."""
+def ours(data, k, tol, start=None):
+    """Return the number of iterations of gmm-em.py."""
     steps = []
-    ll = em.train(data, k, 1.0, report=lambda *step: steps.append(step))[3]
-    return ll, len(steps)
+    em.train(data, k, tol, start, lambda iteration, *_: steps.append(iteration))
+    return len(steps)
 
 
-def theirs(data, k):
-    """Return ll and the number of iterations of scikit-learn, from the same start."""
+def theirs(data, k, tol):
+    """Return the number of iterations of scikit-learn, from the handout's start."""
     weights, means, varis = em.initialize(data, k)
     model = GaussianMixture(
         k,
-        tol=1.0 / len(data),
+        tol=tol / len(data),
         reg_covar=0,
         max_iter=10_000,
         weights_init=weights,
         means_init=means[:, None],
         precisions_init=1 / varis[:, None, None],
     )
-    model.fit(data[:, None])
-    return model.lower_bound_ * len(data), model.n_iter_
+    return model.fit(data[:, None]).n_iter_
+
+
+def plain(data, k, tol, start=None):
+    """Return the number of iterations of the handout's loop, a line of numpy for each equation."""
+    weights, means, varis = (a[:, None] for a in start or em.initialize(data, k))
+    lls = []
+    while len(lls) < 2 or lls[-1] - lls[-2] >= tol:
+        terms = weights * np.exp(-((data - means) ** 2) / (2 * varis)) / np.sqrt(2 * np.pi * varis)
+        gammas = terms / terms.sum(axis=0)
+        totals = gammas.sum(axis=1, keepdims=True)
+        weights, means = totals / len(data), (gammas * data).sum(axis=1, keepdims=True) / totals
+        varis = (gammas * (data - means) ** 2).sum(axis=1, keepdims=True) / totals
+        terms = weights * np.exp(-((data - means) ** 2) / (2 * varis)) / np.sqrt(2 * np.pi * varis)
+        lls.append(np.log(terms.sum(axis=0)).sum())
+    return len(lls)
 
 
 def clock(function, *arguments):
@@ -70,10 +83,58 @@ def clock(function, *arguments):
     return time.perf_counter() - begun, result
 
 
-def race(data, k, repeats):
-    """Return the median seconds and the results of both, run in turns."""
-    runs = [(clock(ours, data, k), clock(theirs, data, k)) for _ in range(repeats)]
+def race(repeats, *calls):
+    """Return the median seconds and the result of each call, run in turns."""
+    runs = [[clock(*call) for call in calls] for _ in range(repeats)]
     return [(statistics.median(t for t, _ in side), side[0][1]) for side in zip(*runs)]
+
+
+def row(*cells):
+    """Print a row of a table."""
+    print("| " + " | ".join(cells) + " |", flush=True)
+
+
+def milliseconds(seconds):
+    """Return a time in milliseconds, to three digits or the millisecond."""
+    return f"{seconds * 1e3:,.0f} ms" if seconds > 0.1 else f"{seconds * 1e3:.3g} ms"
+
+
+def compare_fits():
+    """Print whole fits against scikit-learn and against the plain loop."""
+    row("fit", "iterations", "gmm-em.py", "yardstick", "ratio")
+    print("|---|---:|---:|---:|---:|")
+    for n, repeats in ((10**5, 7), (10**6, 3), (10**7, 1)):
+        data = draw(n)
+        call = data, 4, 1.0
+        (us, count), (them, their_count) = race(repeats, (ours, *call), (theirs, *call))
+        us = race(5, (ours, *call))[0][0]
+        name, time_of_other = f"{n:,} values, k = 4, tol = 1", f"scikit-learn {milliseconds(them)}"
+        row(name, f"{count}", milliseconds(us), time_of_other, f"{them / us:.0f}")
+        if n == 10**6:
+            quick, count = race(3, (ours, data, 4, 1e-6))[0]
+            slow = them / their_count * count
+            name, time_of_other = f"{n:,} values, k = 4, tol = 1e-6", milliseconds(slow)
+            other = f"scikit-learn {time_of_other} ({count} times its mean iteration)"
+            row(name, f"{count}", milliseconds(quick), other, f"{slow / quick:.0f}")
+    rng = np.random.default_rng(1)
+    tails = rng.standard_t(3, 10**6)
+    # From the handout's start a component collapses onto the greatest value of t; and the plain
+    # loop underflows where no component is wide.
+    wide = np.full(3, 1 / 3), np.array([-1.0, 0.0, 1.0]), np.array([1.0, 4.0, 900.0])
+    for name, call, repeats in (
+        ("1,000,000 lognormal values, k = 3, tol = 1", (rng.lognormal(0, 0.5, 10**6), 3, 1.0), 1),
+        ("1,000,000 values of t with 3 d.f., k = 3, tol = 1", (tails, 3, 1.0, wide), 1),
+        ("data.txt, k = 4, tol = 1e-6", (np.loadtxt(ROOT / "data.txt"), 4, 1e-6), 99),
+    ):
+        (us, count), (loop, same) = race(repeats, (ours, *call), (plain, *call))
+        assert count == same, "the plain loop stops elsewhere"
+        row(
+            name,
+            f"{count}",
+            milliseconds(us),
+            f"plain loop {milliseconds(loop)}",
+            f"{loop / us:.2g}",
+        )
 
 
 def wall(*command):
@@ -91,74 +152,38 @@ def peak(code, *arguments):
     return int(done.stdout.split()[-1]) * 1024 / 1e6  # Linux counts in units of 1024 bytes
 
 
-def table(*head):
-    print("\n| " + " | ".join(head) + " |\n|---" + "|---:" * (len(head) - 1) + "|")
-
-
-def row(*cells):
-    print("| " + " | ".join(cells) + " |", flush=True)
-
-
-def compare_fits():
-    """Print the fits of both, with all cores and with one."""
-    table(
-        "n", "cores", "gmm-em.py", "scikit-learn", "ratio", "iterations", "ll", "ll, scikit-learn"
-    )
-    cores = os.sched_getaffinity(0)
-    for n, allowed, repeats in (
-        *((n, cores, 5) for n in (1000, 10_000, 100_000)),
-        *((1_000_000, some, 5) for some in (cores, {min(cores)})),
-        (10_000_000, cores, 2),
-    ):
-        os.sched_setaffinity(0, allowed)
-        (us, (ll, count)), (them, (their_ll, their_count)) = race(draw(n), 4, repeats)
-        os.sched_setaffinity(0, cores)
-        times = f"{us * 1e3:,.1f} ms", f"{them * 1e3:,.1f} ms", f"{them / us:.1f}"
-        counts = f"{count}, {their_count}"
-        row(f"{n:,}", str(len(allowed)), *times, counts, f"{ll:.1f}", f"{their_ll:.1f}")
-
-
-def show_growth():
-    """Print the cost of an iteration against n and against k."""
-    table("n", "k", "ms per iteration", "ns per iteration, value and component")
-    for n, k in (*((10**i, 4) for i in (5, 6, 7)), *((10**6, k) for k in (1, 2, 8, 16))):
-        data = draw(n)
-        runs = [clock(ours, data, k) for _ in range(3)]
-        sweeps = runs[0][1][1] + 1  # one more E-step, for the last ll
-        seconds = statistics.median(t for t, _ in runs) / sweeps
-        row(f"{n:,}", str(k), f"{seconds * 1e3:.2f}", f"{seconds / n / k * 1e9:.2f}")
-
-
-def show_processes(folder):
-    """Print start-up, memory and reading, each against the least that it could be."""
-    table("what", "gmm-em.py", "yardstick", "ratio or difference")
+def show_costs(folder):
+    """Print what an iteration, the start, memory and reading cost, against the least possible."""
+    print("\n| cost | gmm-em.py | yardstick | ratio or difference |\n|---|---:|---:|---:|")
+    for n in (10**5, 10**7):
+        data = em.condense(draw(n))
+        (one, few), (two, many) = race(5, (ours, data, 4, 1.0), (ours, data, 4, 1e-4))
+        cost = milliseconds((two - one) / (many - few))
+        row(f"one more iteration, {n:,} values, k = 4", cost, "", "")
     fit = wall(sys.executable, str(SCRIPT), str(ROOT / "data.txt"), "4", "1")
     bare = wall(sys.executable, "-c", "import numpy")
-    names = "fit of data.txt, k = 4, tol = 1, against `import numpy`"
-    row(names, f"{fit * 1e3:.0f} ms", f"{bare * 1e3:.0f} ms", f"{fit / bare:.2f}")
+    name = "`python gmm-em.py data.txt 4 1`"
+    row(name, milliseconds(fit), f"`import numpy` {milliseconds(bare)}", f"{fit / bare:.2f}")
 
     array = folder / "data.npy"
-    np.save(array, draw(10_000_000))
-    code = f"import runpy, sys\nsys.argv[0] = {str(SCRIPT)!r}\n"
-    code += "runpy.run_path(sys.argv[0], run_name='__main__')"
-    most, least = peak(code, array, 8, 1e6), peak("import numpy")
-    names = "peak memory at n = 10,000,000, k = 8 (the data: 80 MB), against `import numpy`"
-    row(names, f"{most:.0f} MB", f"{least:.0f} MB", f"+{most - least:.0f} MB")
+    np.save(array, draw(10**7))
+    code = f"import sys; sys.path.insert(0, {str(ROOT / 'tests')!r}); from conftest import load\n"
+    code += "load('gmm-em').main(sys.argv[1], 8, 1e6)"
+    most, least = peak(code, array), peak("import numpy, pytest")
+    name = "peak memory, 10,000,000 values, k = 8, data 80 MB"
+    row(name, f"{most:.0f} MB", f"`import numpy` {least:.0f} MB", f"+{most - least:.0f} MB")
 
     text = folder / "data.txt"
-    np.savetxt(text, draw(1_000_000), fmt="%.6f")
-    times = [(clock(em.read_data, text)[0], clock(np.loadtxt, text)[0]) for _ in range(5)]
-    read, loadtxt = (statistics.median(side) for side in zip(*times))
-    names = "1,000,000 lines of text, against numpy.loadtxt"
-    row(names, f"{read * 1e3:.0f} ms", f"{loadtxt * 1e3:.0f} ms", f"{read / loadtxt:.2f}")
+    np.savetxt(text, draw(10**6), fmt="%.6f")
+    (read, _), (loadtxt, _) = race(5, (em.read_data, text), (np.loadtxt, text))
+    name, other = "reading 1,000,000 lines, condensed", f"`numpy.loadtxt` {milliseconds(loadtxt)}"
+    row(name, milliseconds(read), other, f"{read / loadtxt:.2f}")
 
 
 if __name__ == "__main__":
     versions = f"Python {platform.python_version()}, numpy {np.__version__}"
     cpu = re.search("model name\\s*: (.*)", Path("/proc/cpuinfo").read_text())[1]
-    cores = len(os.sched_getaffinity(0))
-    print(f"{cpu}, {cores} cores; {versions}, scikit-learn {sklearn.__version__}")
+    print(f"{cpu}, one core; {versions}, scikit-learn {sklearn.__version__}\n")
     compare_fits()
-    show_growth()
     with tempfile.TemporaryDirectory() as folder:
-        show_processes(Path(folder))
+        show_costs(Path(folder))
