@@ -1,168 +1,336 @@
-r"""Write every number of writeup.tex as TeX, from the fits in fits/ and from data.txt.
+r"""Write every number of writeup.tex as TeX, or say which of its sentences the data contradict.
 
-\newresult{NAME}{VALUE} defines what \result{NAME} prints in the prose; \formulas, \fitrows and
-\truerows are the lines of the formulas and the tables.
+\newresult{NAME}{VALUE} defines what \result{NAME} prints in the prose; \formulas, \fitrows and so
+on are the lines of the formulas, the tables and the five plots.
 
 Usage: python make_numbers.py > numbers.tex
 """
 
+import json
 import math
 import re
+import sys
 from pathlib import Path
 
 import numpy as np
 from make_data import MEANS, SDS, SIZE
-from scipy.stats import norm
+from make_experiments import ROOT, em, path
 
 HERE = Path(__file__).resolve().parent
-SETS = {"handout": "", "tight": "tol1e-6", "best": "restarts"}  # and their folders in fits/
-WORDS = "no", "one", "two", "three", "four", "five", "six"
+KS = 2, 3, 4, 5, 6
+NEAR = 1e-3  # two fits with ll this close are the same
+FEW = 5  # a component with fewer points is set aside
+REACH = 0.4  # values this close to a mean are counted as near it
 
 
-def read_fit(path):
-    """Return the `key: value` lines of a fit as a dictionary, numbers as float or list of float."""
-    fit = dict(line.split(": ", 1) for line in path.read_text().splitlines() if ": " in line)
-    for key in ("weights", "means", "varis"):
-        fit[key] = [float(word) for word in fit[key].split()]
-    for key in ("n", "k", "iterations"):
-        fit[key] = int(fit[key])
-    for key in ("tol", "ll", "bic"):
-        fit[key] = float(fit[key])
-    return fit
+def claim(words, true):
+    """Exit unless what writeup.tex says in these words is true of the data."""
+    if not true:
+        sys.exit(f"make_numbers.py: writeup.tex says {words!r}, which is not true of data.txt")
 
 
-def read_fits(folder):
-    """Return {k: fit} of the fits in a folder, in the order of k."""
-    fits = [read_fit(path) for path in folder.glob("k*.txt")]
-    return {fit["k"]: fit for fit in sorted(fits, key=lambda fit: fit["k"])}
+def read_fits(*files):
+    """Return {k: fit}, components in ascending order of the means, of what gmm-em.py printed."""
+    fits = {}
+    for text in "".join(file.read_text() for file in files).split("data: ")[1:]:
+        fit = dict(re.findall(r"(?m)^(\S+): (.*)$", text))
+        lists = [np.array(fit[key].split(), float) for key in ("weights", "means", "varis")]
+        order = np.argsort(lists[1])
+        fit |= {key: float(fit[key]) for key in ("tol", "ll", "bic")}
+        fit |= {key: int(fit[key]) for key in ("n", "k", "iterations")}
+        fit |= dict(zip(("weights", "means", "varis"), (values[order] for values in lists)))
+        fits[fit["k"]] = fit | {"terms": re.findall(r"(\S+) N\(x \| (\S+), (\S+)\)", text)}
+    return fits
 
 
-def digits(number):
-    """Return a number to four significant digits, as gmm-em.py rounds it in a formula."""
-    return f"{number:#.4g}".rstrip(".")
+def read_experiment(name):
+    """Return what make_experiments.py printed, with each k as a number again."""
+
+    def numbered(pairs):
+        return {int(key) if key.isdigit() else key: value for key, value in pairs}
+
+    text = (HERE / "experiments" / f"{name}.json").read_text()
+    return json.loads(text, object_pairs_hook=numbered)
+
+
+def bic(k, n, ll):
+    """Return the Bayesian information criterion of k components; lower is better."""
+    return (3 * k - 1) * math.log(n) - 2 * ll
+
+
+def lowest(bics):
+    """Return the k of the least of {k: BIC}."""
+    return min(bics, key=bics.get)
+
+
+def bics(fits):
+    """Return {k: BIC} of {k: fit}."""
+    return {k: fit["bic"] for k, fit in fits.items()}
 
 
 def power(tol):
     """Return a power of ten as TeX."""
-    return "1" if tol == 1 else f"10^{{{math.log10(tol):.0f}}}"
+    return f"10^{{{math.log10(tol):.0f}}}"
 
 
-def lowest(fits, key):
-    """Return the k of the fit with the least value of `key`."""
-    return min(fits, key=lambda k: fits[k][key])
+def enumerate_words(words):
+    """Return "a, b and c"."""
+    *others, last = map(str, words)
+    return f"{', '.join(others)} and {last}"
 
 
-def aic(fit):
-    """Return Akaike's criterion, 2 (3k - 1) - 2 ll."""
-    return 2 * (3 * fit["k"] - 1) - 2 * fit["ll"]
+def ll_of_the_truth(data):
+    """Return the log-likelihood of the mixture that the data were drawn from."""
+    return em.log_likelihood(data, [1 / len(MEANS)] * len(MEANS), MEANS, np.square(SDS))
+
+
+# Problem 2.3
 
 
 def formula(fit):
-    """Return p_X(x) = ... for an `alignat`, two components a line."""
-    triples = zip(fit["weights"], fit["means"], fit["varis"])
-    terms = [rf"{digits(w)}\,\N{{{digits(m)}}}{{{digits(v)}}}" for w, m, v in triples]
+    """Return the lines of p_X(x) = ... in an `alignat`, two terms a line, on one page."""
+    terms = [rf"{weight}\,\N{{{mean}}}{{{vari}}}" for weight, mean, vari in fit["terms"]]
     lines = [" &&+ ".join(terms[first : first + 2]) for first in range(0, len(terms), 2)]
-    # On the lines that follow, + takes the width of the = above it.
+    # On a line that follows, + takes the width of the = above it.
     return rf"k = {fit['k']}:\quad p_X(x) &= " + " \\\\*\n&\\mathrel{+} ".join(lines)
 
 
-def fit_row(k, sets):
-    """Return a row of the table of fits: k, then iterations, ll and BIC of each set."""
+def fit_row(k, series, ends):
+    """Return a row of the table of fits: iterations, ll and BIC of each series, and the counts."""
     cells = [f"{k}"]
-    for name, fits in sets.items():
+    for fits in series:
         if k not in fits:
-            cells.append(r"\multicolumn{3}{c}{no fit: a component collapses}")
+            cells.append(r"\multicolumn{3}{c}{a component collapses}")
             continue
-        if name != "best":  # of many runs, the iterations of one say nothing
+        if fits is not series[-1]:  # of many runs, the iterations of one say nothing
             cells.append(f"{fits[k]['iterations']}")
-        bic = f"{fits[k]['bic']:.2f}"
-        lead = r"\textbf" if k == lowest(fits, "bic") else ""
-        cells += [f"${fits[k]['ll']:.2f}$", f"{lead}{{{bic}}}"]
-    return " & ".join(cells) + r" \\"
+        score = f"{fits[k]['bic']:.2f}"
+        bold = k == lowest(bics(fits))
+        cells += [f"${fits[k]['ll']:.2f}$", rf"\textbf{{{score}}}" if bold else score]
+    reached = sum(abs(end[0] - series[-1][k]["ll"]) < NEAR for end in ends if end)
+    return " & ".join([*cells, f"{reached}", f"{ends.count(None)}"]) + r" \\"
 
 
-def true_rows(fit):
-    """Return the rows of the table of true and fitted parameters, by ascending mean."""
-    weight = SIZE / fit["n"]
-    fitted = sorted(zip(fit["weights"], fit["means"], fit["varis"]), key=lambda row: row[1])
-    for i, (mu, sd, (w, m, v)) in enumerate(zip(MEANS, SDS, fitted), 1):
-        cells = f"{weight:.2f} & {w:.3f} & {mu:.1f} & {m:.3f} & {sd**2:.2f} & {v:.3f}"
-        yield rf"{i} & {cells} \\"
+def on_the_changes(handout, tight, best):
+    """Yield (name, TeX) of what the log-likelihoods do."""
+    claim("EM ends at", set(handout) == set(KS))
+    change = {k: handout[k]["ll"] - handout[k - 1]["ll"] for k in KS[1:]}
+    claim("it rises by", change[3] > 1)
+    claim("falls by", change[4] < 0)
+    claim("gains only", 0 < change[5] < 1)
+    claim("and rises by", change[6] > 1)
+    for k in change:
+        yield f"change.{k}", f"{abs(change[k]):.2f}"
+    short = {k: best[k]["ll"] - handout[k]["ll"] for k in KS}
+    claim("the best fit that restarts find", abs(short[3]) < NEAR)
+    claim("below it at the others", all(short[k] > 1 for k in KS if k != 3))
+    for k in short:
+        if k != 3:
+            yield f"short.{k}", f"{short[k]:.2f}"
+    claim("without a fit", set(tight) == {2, 3, 4, 5})
+    claim("there is no fall", all(tight[k]["ll"] < tight[k + 1]["ll"] for k in (2, 3, 4)))
+    yield "iterations.4", handout[4]["iterations"]
+    yield "iterations.tight.4", tight[4]["iterations"]
+    yield "ll.tight.3", f"{tight[3]['ll']:.2f}"
+    yield "ll.tight.4", f"{tight[4]['ll']:.2f}"
+    yield "short.tight.4", f"{best[4]['ll'] - tight[4]['ll']:.2f}"
 
 
-def on_the_log_likelihoods(handout, tight, best, data, collapse):
-    """Yield (name, TeX) for the prose about Problem 2.3; `collapse` is the message at k = 6."""
-    last = max(handout)
-    fall = next(k for k in handout if k > 2 and handout[k]["ll"] < handout[k - 1]["ll"])
-    yield "n", len(data)
-    yield "restarts", {re.sub(".* of ", "", fit["start"]) for fit in best.values()}.pop()
-    yield "tol.handout", power(handout[last]["tol"])
-    yield "tol.tight", power(tight[fall]["tol"])
-    yield "fall.from", fall - 1
-    yield "fall.to", fall
-    yield "fall.by", f"{handout[fall - 1]['ll'] - handout[fall]['ll']:.2f}"
-    yield "fall.iterations.handout", handout[fall]["iterations"]
-    yield "fall.iterations.tight", tight[fall]["iterations"]
-    yield "jump.from", last - 1
-    yield "jump.to", last
-    yield "jump.by", f"{handout[last]['ll'] - handout[last - 1]['ll']:.2f}"
-    yield "merged.weight", f"{handout[fall]['weights'][0]:.2f}"
-    yield "merged.mean", f"{handout[fall]['means'][0]:.2f}"
-    for name, k in (("jump.from", last - 1), ("jump.to", last)):
-        second = data.min() + 2 * (data.max() - data.min()) / k  # the handout's µ_2
-        yield f"{name}.second", f"{second:.2f}"
+def on_the_start(data, paths, handout, tight, best):
+    """Yield (name, TeX) of why the log-likelihood stands still."""
+    true_ll = ll_of_the_truth(data)
+    claim("that it is poor", true_ll > tight[4]["ll"] + 50)
+    values = np.sort(data)
+    widest = np.argmax(np.diff(values))
+    middle = values[widest : widest + 2].mean()
+    left = {k: paths[k] < middle for k in KS}  # by iteration and component
+    counts = {k: sum(starts[0]) for k, starts in left.items()}
+    claim("left half of the data", abs(widest + 1 - len(data) / 2) < len(data) / 50)
+    claim("one component on each side", sum(best[2]["means"] < middle) == 1)
+    claim("in two clusters", sum(best[4]["means"] < middle) == 2)
+    claim("none changes sides", all((left[k] == left[k][0]).all() for k in KS[1:]))
+    claim("one component is alone", [counts[k] for k in (3, 4, 5)] == [1, 1, 1])
+    pair = abs(handout[6]["means"][:2] - best[4]["means"][:2])
+    claim("two means start on the left", counts[6] == 2 and max(pair) < 0.1)
+    yield "true.ll", f"{true_ll:.2f}"
+    yield "gap.low", f"{values[widest]:.2f}"
+    yield "gap.high", f"{values[widest + 1]:.2f}"
+    yield "left.values", widest + 1
+    yield "left.means", enumerate_words(counts.values())
+    merged = {tuple(f"{handout[k][key][0]:.2f}" for key in ("weights", "means")) for k in (3, 4, 5)}
+    claim("always with weight", len(merged) == 1)
+    yield from zip(("merged.weight", "merged.mean"), merged.pop())
+
+
+def on_the_collapse(data, message):
+    """Yield (name, TeX) of the error message of the handout's start at k = 6."""
     pattern = r"component (\d+) collapsed onto the value (\S+) in iteration (\d+)"
-    names = "collapse.component", "collapse.value", "collapse.iteration"
-    yield from zip(names, re.search(pattern, collapse).groups())
+    found = re.search(r"k = 6: .*" + pattern, message)
+    claim("collapses onto the single value", found)
+    claim("the largest of the data", float(found[2]) == data.max())
+    yield from zip(("collapse.component", "collapse.value", "collapse.iteration"), found.groups())
 
 
-def on_the_clusters(handout, tight, best, data):
-    """Yield (name, TeX) for the prose about Problem 2.4 and after it."""
-    answer, last = lowest(best, "bic"), max(best)
-    yield "answer", answer
-    yield "answer.word", WORDS[answer]
-    yield "answer.ll", f"{best[answer]['ll']:.2f}"
-    yield "short", f"{best[answer]['ll'] - tight[answer]['ll']:.2f}"
-    for k in range(answer, last + 1):
-        yield f"gain.{k}", f"{best[k]['ll'] - best[k - 1]['ll']:.2f}"
-    for k in (answer - 1, answer + 1):
-        yield f"bic-gap.{k}", f"{best[k]['bic'] - best[answer]['bic']:.1f}"
-    # The smallest components of the fits with more of them than the answer, in points.
-    extra = {k: sorted(best[k]["weights"])[: k - answer] for k in range(answer + 1, last + 1)}
-    yield "spike.fewest", f"{len(data) * min(map(min, extra.values())):.1f}"
-    yield "spike.most", f"{len(data) * max(map(max, extra.values())):.1f}"
-    pairs = zip(handout[last]["weights"], handout[last]["means"])
-    right = [weight for weight, mu in pairs if mu > (MEANS[-2] + MEANS[-1]) / 2]
-    yield "right.components", WORDS[len(right)]
-    yield "right.weight", digits(sum(right))
+# Problem 2.4
+
+
+def on_the_clusters(data, handout, best):
+    """Yield (name, TeX) of where the clusters are, and what separates them."""
+    centres = best[4]["means"]
+    middles = (centres[1:] + centres[:-1]) / 2
+    owned = {k: np.histogram(handout[k]["means"], [-np.inf, *middles, np.inf])[0] for k in KS}
+    claim("a single component for the two leftmost", all(sum(owned[k][:2]) == 1 for k in KS[:4]))
+    claim("spends three components on the rightmost", list(owned[6]) == [1, 1, 1, 3])
+    weights = handout[6]["weights"]
+    quarters = np.append(weights[:3], sum(weights[3:]))
+    claim("a quarter of the data", max(abs(quarters - 1 / 4)) < 0.01)
+    near, between = ([np.sum(abs(data - x) < REACH) for x in xs] for xs in (centres, middles))
+    claim("gather around", max(between) < min(near) / 3)
+    for i, centre in enumerate(centres, 1):
+        yield f"centre.{i}", f"{centre:.1f}"
+    yield "right.weight", f"{quarters[3]:.4f}"
+    yield "reach", REACH
+    yield "near", enumerate_words(near)
+    yield "between", enumerate_words(between)
+
+
+def on_bic(n, handout, tight, best, ends):
+    """Yield (name, TeX) of which k has the lowest BIC, and by how much."""
+    needed = 1.5 * math.log(n)
+    gain = {k: best[k]["ll"] - best[k - 1]["ll"] for k in KS[1:]}
+    claim("is lowest at $k = 4$", lowest(bics(best)) == 4)
+    claim("both fall short", max(gain[5], gain[6]) < needed)
+    yield "gain.needed", f"{needed:.2f}"
+    for k in (4, 5, 6):
+        yield f"gain.{k}", f"{gain[k]:.2f}"
+    for k in (3, 5):
+        yield f"bic-gap.{k}", f"{best[k]['bic'] - best[4]['bic']:.2f}"
+    large = {k: max(end[0] for end in ends[k] if end and end[1] >= FEW) for k in KS}
+    claim("says four again", lowest({k: bic(k, n, large[k]) for k in KS}) == 4)
+    yield "few", FEW
+    yield "large.5", f"{large[5]:.2f}"
+    yield "large.6", f"{large[6]:.2f}"
+    claim("would say six", lowest(bics(handout)) == 6)
+    claim("it would say three", lowest(bics(tight)) == 3)
+
+
+def on_the_spike(n, best, ends, spike):
+    """Yield (name, TeX) of a fifth component that BIC takes for a gain."""
+    low, high = spike["pair"]
+    i = int(np.argmin(spike["varis"]))
+    stays = low < spike["means"][i] < high and abs(n * spike["weights"][i] - 2) < 0.01
+    claim("stays on these two values", stays)
+    claim("better than four components have", bic(5, n, spike["ll"]) < best[4]["bic"])
+    claim("none of the random starts", max(end[0] for end in ends[5] if end) < spike["ll"] - 1)
+    sd, exponent = f"{spike['varis'][i] ** 0.5:.1e}".split("e")
+    yield "pair.low", f"{low:.6f}"
+    yield "pair.high", f"{high:.6f}"
+    yield "spike.start", spike["start sd"]
+    yield "spike.sd", rf"{sd} \cdot 10^{{{int(exponent)}}}"
+    yield "spike.ll", f"{spike['ll']:.2f}"
+    yield "spike.bic", f"{bic(5, n, spike['ll']):.2f}"
+
+
+def on_new_data(heldout):
+    """Yield (name, TeX) of the held-out log-likelihoods."""
+    lls = np.sum(list(heldout["ll"].values()), axis=2)  # (k, repetition)
+    claim("highest at $k = 4$ in each", (np.argmax(lls, axis=0) == 2).all())
+    yield "heldout.restarts", heldout["restarts"]
+    yield "heldout.tol", power(heldout["tol"])
+
+
+def heldout_rows(heldout):
+    """Return the rows of the table of held-out log-likelihoods, means over the repetitions."""
+    lls = [np.sum(splits) / len(splits) for splits in heldout["ll"].values()]
+    cells = [f"${ll:.1f}$" for ll in lls]
+    cells[np.argmax(lls)] = rf"$\mathbf{{{max(lls):.1f}}}$"
+    return (
+        rf"$k$ & {' & '.join(map(str, heldout['ll']))} \\"
+        + "\n\\midrule\n"
+        + rf"$\loglik$ & {' & '.join(cells)} \\"
+    )
+
+
+def errors(best):
+    """Return by how many standard errors the means and the variances of the best fit are off."""
+    sds = np.array(SDS)
+    means = (best["means"] - MEANS) / (sds / SIZE**0.5)
+    varis = (best["varis"] - sds**2) / (sds**2 * (2 / SIZE) ** 0.5)
+    return means, varis
+
+
+def true_rows(best):
+    """Return the rows of the table of true and fitted parameters."""
+    rows = zip(best["weights"], MEANS, best["means"], SDS, best["varis"], *errors(best))
+    return "\n".join(
+        rf"{i} & {SIZE / best['n']:.2f} & {weight:.3f} & {mu:.1f} & {mean:.3f} & ${off:+.2f}$"
+        rf" & {sd**2:.2f} & {vari:.3f} & ${vari_off:+.2f}$ \\"
+        for i, (weight, mu, mean, sd, vari, off, vari_off) in enumerate(rows, 1)
+    )
+
+
+def on_the_truth(data, best):
+    """Yield (name, TeX) of the fit beside the mixture that the data were drawn from."""
+    claim("because the parameters are fitted", ll_of_the_truth(data) < best["ll"])
+    worst = np.abs(errors(best)).max()
+    claim("as one expects of a sample", worst < 2.5)
+    yield "worst", f"{worst:.2f}"
+    yield "answer.ll", f"{best['ll']:.2f}"
     yield "size", SIZE
-    trios = zip(sorted(best[answer]["means"]), MEANS, SDS)
-    yield "worst-error", f"{max(abs(m - mu) / (sd / SIZE**0.5) for m, mu, sd in trios):.2f}"
-    density = np.mean([norm.pdf(data, mu, sd) for mu, sd in zip(MEANS, SDS)], axis=0)
-    yield "true.ll", f"{np.log(density).sum():.2f}"
-    yield "bic-word.handout", WORDS[lowest(handout, "bic")]
-    yield "bic-word.tight", WORDS[lowest(tight, "bic")]
-    yield "aic-k", min(best, key=lambda k: aic(best[k]))
+
+
+def read():
+    """Return all that the writeup rests on, by name."""
+    fits = HERE / "fits"
+    data = np.loadtxt(ROOT / "data.txt")
+    return {
+        "data": data,
+        "paths": {k: path(data, k, 1e-6)[0] for k in KS},
+        "handout": read_fits(*(fits / f"k{k}.txt" for k in KS)),
+        "tight": read_fits(fits / "tol1e-6" / "k2-6.txt"),
+        "best": read_fits(fits / "restarts" / "k2-6.txt"),
+        "message": (fits / "tol1e-6" / "k2-6.err").read_text(),
+        "restarts": read_experiment("restarts"),
+        "spike": read_experiment("spike"),
+        "heldout": read_experiment("heldout"),
+    }
+
+
+def results(data, paths, handout, tight, best, message, restarts, spike, heldout):
+    """Yield (name, TeX) of every number in the prose; exit where a sentence is not true."""
+    n = len(data)
+    ends = restarts["ends"]
+    yield "n", n
+    yield "seed", restarts["seed"]
+    yield "restarts", restarts["restarts"]
+    yield "tol.tight", power(restarts["tol"])
+    yield "same", NEAR
+    yield from on_the_changes(handout, tight, best)
+    yield from on_the_start(data, paths, handout, tight, best)
+    yield from on_the_collapse(data, message)
+    yield from on_the_clusters(data, handout, best)
+    yield from on_bic(n, handout, tight, best, ends)
+    yield from on_the_spike(n, best, ends, spike)
+    yield from on_new_data(heldout)
+    yield from on_the_truth(data, best[4])
+
+
+def blocks(handout, tight, best, restarts, heldout, **others):
+    """Yield (name, TeX) of the formulas and the rows of the tables."""
+    series = handout, tight, best
+    yield "formulas", " \\\\[3pt]\n".join(map(formula, handout.values()))
+    yield "fitrows", "\n".join(fit_row(k, series, restarts["ends"][k]) for k in KS)
+    yield "heldoutrows", heldout_rows(heldout)
+    yield "truerows", true_rows(best[4])
 
 
 def main():
     """Print numbers.tex."""
-    sets = {name: read_fits(HERE / "fits" / folder) for name, folder in SETS.items()}
-    data = np.loadtxt(HERE.parent / "data.txt")
-    collapse = (HERE / "fits" / "tol1e-6" / "k6.err").read_text()
+    inputs = read()
     print("% Generated by make_numbers.py, do not edit.")
-    prose = [
-        *on_the_log_likelihoods(*sets.values(), data, collapse),
-        *on_the_clusters(*sets.values(), data),
-    ]
-    for name, value in prose:
+    for name, value in results(**inputs):
         print(rf"\newresult{{{name}}}{{{value}}}")
-    blocks = {
-        "formulas": " \\\\[4pt]\n".join(map(formula, sets["handout"].values())),
-        "fitrows": "\n".join(fit_row(k, sets) for k in sets["handout"]),
-        "truerows": "\n".join(true_rows(sets["best"][lowest(sets["best"], "bic")])),
-    }
-    for name, lines in blocks.items():
+    for name, lines in blocks(**inputs):
         print(f"\\newcommand{{\\{name}}}{{%\n{lines}}}")
 
 
