@@ -24,9 +24,11 @@ REACH = 0.4  # values this close to a mean are counted as near it
 
 
 def claim(words, true):
-    """Exit unless what writeup.tex says in these words is true of the data."""
+    """Exit with the sentence of writeup.tex that has these words, unless it is true of the data."""
     if not true:
-        sys.exit(f"make_numbers.py: writeup.tex says {words!r}, which is not true of data.txt")
+        text = " ".join((HERE / "writeup.tex").read_text().split())
+        sentence = next(part for part in re.split(r"(?<=[.:]) ", text) if words in part)
+        sys.exit(f"make_numbers.py: not true of data.txt, revise writeup.tex: {sentence}")
 
 
 def read_fits(*files):
