@@ -125,7 +125,7 @@ def on_the_changes(handout, tight, best):
         yield f"change.{k}", f"{abs(change[k]):.2f}"
     short = {k: best[k]["ll"] - handout[k]["ll"] for k in KS}
     claim("the best fit that restarts find", abs(short[3]) < NEAR)
-    claim("below it at the others", all(short[k] > 1 for k in KS if k != 3))
+    claim("$5$ and~$6$ it ends", all(short[k] > 1 for k in KS if k != 3))
     for k in short:
         if k != 3:
             yield f"short.{k}", f"{short[k]:.2f}"
@@ -222,13 +222,14 @@ def on_the_spike(n, best, ends, spike):
     i = int(np.argmin(spike["varis"]))
     stays = low < spike["means"][i] < high and abs(n * spike["weights"][i] - 2) < 0.01
     claim("stays on these two values", stays)
-    claim("better than four components have", bic(5, n, spike["ll"]) < best[4]["bic"])
+    claim("of four components", bic(5, n, spike["ll"]) < best[4]["bic"])
     claim("none of the random starts", max(end[0] for end in ends[5] if end) < spike["ll"] - 1)
     sd, exponent = f"{spike['varis'][i] ** 0.5:.1e}".split("e")
     yield "pair.low", f"{low:.6f}"
     yield "pair.high", f"{high:.6f}"
     yield "spike.start", spike["start sd"]
     yield "spike.sd", rf"{sd} \cdot 10^{{{int(exponent)}}}"
+    yield "answer.bic", f"{best[4]['bic']:.2f}"
     yield "spike.ll", f"{spike['ll']:.2f}"
     yield "spike.bic", f"{bic(5, n, spike['ll']):.2f}"
 
