@@ -28,7 +28,7 @@ def claim(words, true):
     if not true:
         text = " ".join((HERE / "writeup.tex").read_text().split())
         sentence = next(part for part in re.split(r"(?<=[.:]) ", text) if words in part)
-        sys.exit(f"make_numbers.py: not true of data.txt, revise writeup.tex: {sentence}")
+        sys.exit(f"make_numbers.py: {words!r} is not true of data.txt: writeup.tex: {sentence}")
 
 
 def read_fits(*files):
