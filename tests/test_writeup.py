@@ -150,10 +150,10 @@ def test_a_fold_of_the_held_out_data_has_the_saved_ll(experiment, em, data):
     parts = np.split(np.random.default_rng(0).permutation(data), 10)
     rest = np.concatenate(parts[:-1])
     for k in (2, 3):
-        found = [em.train(rest, k, 0.01, start) for _, start in em.starts(rest, k, 30, 0)]
+        found = [em.train(rest, k, 0.001, start) for _, start in em.starts(rest, k, 40, 0)]
         ll = log_likelihood(parts[-1], *max(found, key=lambda fit: fit[3])[:3])
         assert heldout["ll"][str(k)][0][-1] == pytest.approx(ll, abs=1e-6)
-    assert np.shape([*heldout["ll"].values()]) == (6, 3, 10)
+    assert np.shape([*heldout["ll"].values()]) == (5, 3, 10)
 
 
 def test_the_spike_is_where_em_stays(experiment, em, data):
@@ -235,12 +235,12 @@ def test_the_numbers_in_the_prose(fits, experiment, data, results):
     words |= {"near": near(centres), "between": near((a + b) / 2 for a, b in pairwise(centres))}
     words |= {"collapse.component": 6, "collapse.value": values[-1], "collapse.iteration": 193}
     words |= {"right.weight": f"{sum(handout[6]['weights'][3:]):.4f}", "tol.tight": "10^{-6}"}
-    words |= dict(zip(("pair.low", "pair.high"), spike["pair"]), **{"heldout.tol": "10^{-2}"})
+    words |= dict(zip(("pair.low", "pair.high"), spike["pair"]), **{"heldout.tol": "10^{-3}"})
     words |= {"spike.sd": r"2.5 \cdot 10^{-6}"}
     found = {name: text.replace(" and", ",") for name, text in results.items()}
     assert found == {name: str(value).strip("[]") for name, value in words.items()}
     assert (handout[4]["iterations"], tight[4]["iterations"]) == (3, 174)
-    assert (heldout["seed"], heldout["tol"], restarts["tol"]) == (0, 0.01, 1e-6)
+    assert (heldout["seed"], heldout["tol"], restarts["tol"]) == (0, 0.001, 1e-6)
 
 
 def test_the_likelihood_grows_without_bound_where_a_component_shrinks(em, data):
@@ -303,7 +303,7 @@ FALSE = {
     "stays on these two values": ("spike.means", [2, 4.5, 9, 14, 13]),
     "of four components": ("spike.ll", -890),
     "none of the random starts": ("restarts.ends.5.0", [-880.1, 2]),
-    "highest at $k = 4$ in each": ("heldout.ll.4.2.7", -200),
+    "It is highest at $k = 4$": ("heldout.ll.4.2.7", -200),
     "because the parameters are fitted": ("best.4.ll", -898),
     "as one expects of a sample": ("best.4.varis", np.ones(4)),
 }

@@ -76,7 +76,7 @@ def spike(data, tol=1e-6, sd=1e-3):
     return {"start sd": sd, "pair": list(pair)} | fit
 
 
-def heldout(data, tol=1e-2, restarts=30, folds=10, repetitions=3):
+def heldout(data, tol=1e-3, restarts=40, folds=10, repetitions=3):
     """Return, for each k, the ll of every fold under the best fit to all the other folds."""
     rng = np.random.default_rng(SEED)
     splits = [np.array_split(rng.permutation(data), folds) for _ in range(repetitions)]
@@ -87,7 +87,7 @@ def heldout(data, tol=1e-2, restarts=30, folds=10, repetitions=3):
         best = max(filter(None, fits(rest, k, tol, restarts)), key=lambda fit: fit[3])
         return em.log_likelihood(split[fold], *best[:3])
 
-    lls = {k: [[score(k, s, f) for f in range(folds)] for s in splits] for k in range(2, 8)}
+    lls = {k: [[score(k, s, f) for f in range(folds)] for s in splits] for k in range(2, 7)}
     return {"seed": SEED, "tol": tol, "restarts": restarts, "ll": lls}
 
 
