@@ -1,16 +1,16 @@
 """Plot the Gaussian mixtures that gmm-em.py has fitted.
 
 A figure has the k weighted components π_i N(x; µ_i, σ²_i) as areas, the mixture p(x), their sum,
-as a line on top of them, and a histogram of the data as an outline, where the data can be read.
-Several fits of the same data get one more figure, to compare them.
+as a line on top, and a histogram of the data as an outline, where the data can be read. Several
+fits of the same data share their frame and get one more figure, which compares them.
 
     x         shape (m,)      where the densities are drawn
     clusters  shape (k, m)    the weighted components; row i is component i
     model     shape (m,)      the mixture, the sum of the rows
     weights, means, varis     shape (k,): the parameters π_i, µ_i, σ²_i, as in gmm-em.py
-    bars                      the histogram, as arguments of Axes.stairs, or None
-    frame                     low, high, top, height: the axes show low <= x <= high and densities
-                              up to top, in a figure so many inches high
+    bars                      the histogram, as keywords of Axes.stairs, or None
+    frame                     low, high, top, height: the axes show low ≤ x ≤ high and densities
+                              from 0 to top, in a figure that is so many inches high
 
 Usage: python gmm-em.py data.txt 2-6 1 | python gmm-visualize.py -
        python gmm-visualize.py      (all of writeup/fits; --help has the options)
@@ -19,10 +19,10 @@ Usage: python gmm-em.py data.txt 2-6 1 | python gmm-visualize.py -
 import argparse
 import collections
 import contextlib
-import functools
 import io
 import itertools
 import math
+import operator
 import signal
 import sys
 import warnings
@@ -36,12 +36,10 @@ from matplotlib.patheffects import withStroke
 from scipy.stats import norm
 
 HERE = Path(__file__).resolve().parent
-WIDTH = 6.5  # inches, the width of the text on letter paper: type is printed in its own size
+WIDTH = 6.5  # inches, that of the text on letter paper: 8 points are 8 points in print
 # Okabe and Ito's colours, which colour-blind readers tell apart, so ordered that neighbours differ
 # in grey as well; black is the mixture's. From the seventh component on they come again, dashed.
 COLOURS = "#0072B2", "#E69F00", "#009E73", "#56B4E9", "#D55E00", "#CC79A7"
-MARKS = ("o", "black"), ("s", "white"), ("^", "0.6"), ("D", "black"), ("v", "white")  # of series
-GAP = 0.12  # between the rows of a comparison, in heights of a row
 STYLE = {
     "axes.formatter.limits": (-3, 5),
     "axes.formatter.use_mathtext": True,
@@ -49,18 +47,15 @@ STYLE = {
     "axes.prop_cycle": cycler(linestyle=["-", (0, (4, 1.5))]) * cycler(color=COLOURS),
     "axes.spines.right": False,
     "axes.spines.top": False,
-    "figure.max_open_warning": 0,
+    "figure.max_open_warning": 0,  # --show keeps all of them open
     "font.family": ["cmr10", "DejaVu Serif"],
-    "font.size": 9,
-    "legend.fontsize": 8,
+    "font.size": 8,
     "legend.frameon": False,
     "legend.handlelength": 1.5,
     "legend.labelspacing": 0.15,
     "mathtext.fontset": "cm",
     "savefig.dpi": 200,
     "svg.hashsalt": "gmm",  # the same figure, the same file
-    "xtick.labelsize": 8,
-    "ytick.labelsize": 8,
 }
 
 
@@ -68,10 +63,7 @@ STYLE = {
 
 
 def gauss(x, mu, var):
-    """Return the density N(x; µ, σ²) of mean `mu` and variance `var` at every x, in the shape of x.
-
-    Handout, section 3.2.
-    """
+    """Return the density N(x; µ, σ²) at every x, in the shape of x. Handout, section 3.2."""
     return norm.pdf(x, mu, np.sqrt(var))
 
 
@@ -87,18 +79,14 @@ def plot_model(x, clusters, model, labels=None, title=("", ""), bars=None, frame
         figure, axes = plt.subplots(figsize=(WIDTH, frame[-1]), layout="constrained")
         figure.get_layout_engine().set(rect=(0, 0, 0.64, 1))  # the rest is the legend's
         handles = draw(axes, x, clusters, model, bars, frame)
-        number_peaks(axes, x, clusters)
-        label_cuts(axes, x, model)
         axes.set(xlabel="$x$", ylabel="density")
-        family = "cmtt10" if title[0].isascii() else "DejaVu Sans Mono"  # cmr10 has no _ and no <
-        axes.set_title(title[0], loc="left", family=family, fontsize=8, parse_math=False)
-        axes.set_title(title[1], x=1, ha="right", fontsize=9)
+        axes.set_title(title[0], loc="left", family="cmtt10", fontsize=8, pad=8, parse_math=False)
+        axes.set_title(title[1], x=1, ha="right", fontsize=9, pad=8)
         labels = [*([bars["label"]] if bars else []), "mixture $p(x)$", *labels]
         legend = figure.legend(handles, labels, loc="upper left", bbox_to_anchor=(0.645, 1))
-        texts = legend.get_texts()
-        excess = max(text.get_window_extent().width for text in texts) / (0.29 * figure.bbox.width)
-        for text in texts:
-            text.set_fontsize(text.get_fontsize() / max(1, excess))
+        widest = max(text.get_window_extent().width for text in legend.get_texts())
+        for text in legend.get_texts():
+            text.set_fontsize(8 * min(1, 0.29 * figure.bbox.width / widest))
     return figure
 
 
@@ -130,36 +118,36 @@ def curves(weights, means, varis):
 
 
 def histogram(data, n):
-    """Return the bars of a density histogram of data (m,), all of n values or a sample of them."""
+    """Return the bars of data (m,), which are all of n values or a sample of them."""
     low, high = data.min(), data.max()
     bins = min(60, 2 * math.isqrt(n) + 1)
-    step = np.diff(np.unique(data[:10_000])).min(initial=np.inf)
     edges = np.linspace(low, high, bins + 1)
-    if (high - low) / step < 500:  # rounded data: as many of its values in each bar, or it says
-        width = step * math.ceil(((high - low) / step + 1) / bins)  # nothing
+    step = np.diff(np.unique(data[:10_000])).min(initial=np.inf)
+    values = (high - low) / step + 1
+    if values < 500:  # rounded data: as many of its values in each bar, or the heights say nothing
+        width = step * math.ceil(values / bins)
         edges = np.arange(low - step / 2, high + width, width)
     heights, edges = np.histogram(data, edges, density=True)
     return {"values": heights, "edges": edges, "label": f"data, $n$ = {n:,}"}
 
 
 def frame_of(mixtures, bars):
-    """Return the frame in which (x, clusters, model) of each mixture, and the bars, can be seen.
+    """Return the frame that shows all mixtures, each (x, clusters, model), and the bars.
 
-    Most of a mixture is higher than the least density of its densest three quarters. What is more
-    than 20 times as high would leave nothing else to see, and is cut off at 8 times that height.
+    Three quarters of a mixture lie where its density is above a usual height. Next to 20 times that
+    nothing else would be high enough to see, and the axis is cut at 8 times.
     """
-    low, high = min(x[0] for x, *_ in mixtures), max(x[-1] for x, *_ in mixtures)
-    peak, usual = max(model.max() for *_, model in mixtures), 0
-    if bars:
-        low, high = min(low, bars["edges"][0]), max(high, bars["edges"][-1])
-        peak = max(peak, bars["values"].max())
-    for x, _, model in mixtures:
+    x = [end for grid, *_ in mixtures for end in (grid[0], grid[-1])]
+    heights, usual = [model.max() for *_, model in mixtures], 0
+    for grid, _, model in mixtures:
         order = np.argsort(model)
-        mass = np.cumsum((model * np.gradient(x))[order])
-        usual = max(usual, model[order][np.searchsorted(mass, 0.25 * mass[-1])])
-    entries = 2 + max(len(clusters) for _, clusters, _ in mixtures)
-    height = max(1.65, 0.1 + 0.15 * entries)
-    return low, high, 1.05 * peak if peak < 20 * usual else 8 * usual, height
+        mass = np.cumsum((model * np.gradient(grid))[order])
+        usual = max(usual, model[order][np.searchsorted(mass, mass[-1] / 4)])
+    if bars:
+        x, heights = [*x, *bars["edges"]], [*heights, *bars["values"]]
+    top = 1.05 * max(heights) if max(heights) < 20 * usual else 8 * usual
+    entries = 2 + max(len(clusters) for _, clusters, _ in mixtures)  # of the longest legend
+    return min(x), max(x), top, max(1.65, 0.1 + 0.15 * entries)
 
 
 def draw(axes, x, clusters, model, bars, frame):
@@ -167,13 +155,23 @@ def draw(axes, x, clusters, model, bars, frame):
     low, high, top, _ = frame
     axes.set(xlim=(low, high), ylim=(0, top))
     outline = [axes.stairs(**bars, color="0.55", linewidth=0.7)] if bars else []
-    components = []
-    for cluster in clusters:
+    components, places = [], []
+    for i, cluster in enumerate(clusters, 1):
         (line,) = axes.plot(x, cluster, linewidth=0.7)
-        seen = cluster > 0.002 * top
-        shape = np.minimum(cluster, 2 * top)
-        area = axes.fill_between(x, shape, where=seen, color=line.get_color(), alpha=0.3, lw=0)
+        style = {"color": line.get_color(), "alpha": 0.3, "linewidth": 0}
+        shape = np.minimum(cluster, top)
+        area = axes.fill_between(x, shape, where=shape > 0.002 * top, **style)
         components.append((area, line))
+        peak = cluster.argmax()
+        place = (x[peak] - low) / (high - low), shape[peak] / top
+        cut = model[peak] if model[peak] > top else 0
+        room = 0.15 if cut else 0.02, 0.08
+        if cluster[peak] > 0 and not any(np.allclose(place, p, 0, room) for p in places):
+            places.append(place)
+            text = f"{i} $\\uparrow {digits(cut)}$" if cut else f"{i}"
+            style = {"path_effects": [withStroke(linewidth=1.5, foreground="w")], "fontsize": 7}
+            units = {"xycoords": "axes fraction", "textcoords": "offset points"}
+            axes.annotate(text, place, (0, 1), ha="center", **units, **style)
     mixture = axes.plot(x, model, color="black", linestyle="solid", linewidth=0.9)
     above_0 = plt.Rectangle((0, 0.008), 1, 1, transform=axes.transAxes)
     for artist in (*outline, *axes.lines):
@@ -181,359 +179,212 @@ def draw(axes, x, clusters, model, bars, frame):
     return [*outline, *mixture, *components]
 
 
-def number_peaks(axes, x, clusters):
-    """Write the number of each component at its peak, and at one place those that coincide."""
-    width, top = np.ptp(axes.get_xlim()), axes.get_ylim()[1]
-    places = []
-    for i, cluster in enumerate(clusters, 1):
-        j = cluster.argmax()
-        if cluster[j] == 0:
-            continue
-        peak = x[j], min(cluster[j], top)
-        for place, numbers in places:
-            if abs(peak[0] - place[0]) < 0.02 * width and abs(peak[1] - place[1]) < 0.08 * top:
-                numbers.append(i)
-                break
-        else:
-            places.append((peak, [i]))
-    halo = [withStroke(linewidth=1.5, foreground="white")]
-    for place, numbers in places:
-        text = ", ".join(map(str, numbers))
-        style = {"ha": "center", "fontsize": 7, "path_effects": halo}
-        axes.annotate(text, place, (0, 1), textcoords="offset points", **style)
-
-
-def label_cuts(axes, x, model):
-    """Write at the top how high the mixture is where the axis is cut."""
-    (low, high), (_, top) = axes.get_xlim(), axes.get_ylim()
-    cut = np.flatnonzero(model > top)
-    for part in np.split(cut, np.flatnonzero(np.diff(x[cut]) > 0.12 * (high - low)) + 1):
-        if len(part):
-            peak = part[model[part].argmax()]
-            side, shift = ("left", 3) if x[peak] < (low + high) / 2 else ("right", -3)
-            text = f"$\\uparrow {digits(model[peak])}$"
-            style = {"ha": side, "va": "top", "fontsize": 7}
-            axes.annotate(text, (x[peak], top), (shift, 0), textcoords="offset points", **style)
-
-
 def digits(number, variance=None):
-    """Return a number as a formula has it: four significant digits.
-
-    A mean whose variance is given gets as many as it takes to a tenth of its standard deviation.
-    """
-    wanted = 4
-    if variance:
-        wanted = max(4, 3 + int(math.log10(1 + abs(number) / math.sqrt(variance))))
-    digits, _, exponent = f"{number:#.{wanted}g}".partition("e")
-    digits = digits.rstrip(".")
-    return f"{digits}\\times 10^{{{int(exponent)}}}" if exponent else digits
-
-
-# ---- The comparison ----
-
-
-def series_of(fits):
-    """Return fits in series, {k: fit} each: what one command printed for a range of k.
-
-    A fit joins the first series of its tol that lacks its k. Those from random starts come first,
-    so that the fits which the handout's start has won among restarts find their place with them.
-    """
-    series = []
-    for fit in sorted(fits, key=lambda fit: fit["start"] == "handout"):
-        for tol, by_k in series:
-            if tol == fit["tol"] and fit["k"] not in by_k:
-                by_k[fit["k"]] = fit
-                break
-        else:
-            series.append((fit["tol"], {fit["k"]: fit}))
-    order = sorted(series, key=lambda item: (-item[0], "random" in str(item[1])))
-    return [by_k for _, by_k in order]
-
-
-def name_of(by_k):
-    """Return what the fits of a series have in common, in two lines."""
-    starts = sorted({fit["start"].partition(" of ")[2] for fit in by_k.values()} - {""})
-    start = f"best of {', '.join(starts)} restarts" if starts else "handout's start"
-    return f"{start},\ntol = {next(iter(by_k.values()))['tol']:g}"
+    """Return a number to four significant digits, a mean to a tenth of its standard deviation."""
+    scale = abs(number) / math.sqrt(variance) if variance else 0
+    digits, _, exponent = f"{number:#.{max(4, 3 + int(math.log10(1 + scale)))}g}".partition("e")
+    return digits.rstrip(".") + (f"\\times 10^{{{int(exponent)}}}" if exponent else "")
 
 
 def compare(fits, bars, frame):
-    """Return a figure with a row for each k: a column of fits for each series, then ll and BIC."""
-    series, ks = series_of(fits), sorted({fit["k"] for fit in fits})
-    rows, columns = len(ks), len(series)
-    width, height = max(WIDTH, 1.2 * (columns + 2)), min(1.2 * rows, 8) + 1
+    """Return a figure with a row for each k: a column of fits for each series, then ll and BIC.
+
+    Fits of one tol and k go to a series each, those from random starts first: so a k that the
+    handout's start has won among the restarts comes to the series of the restarts.
+    """
+    by_place, taken, ks = {}, collections.Counter(), sorted({fit["k"] for fit in fits})
+    for fit in sorted(fits, key=lambda fit: fit["start"] == "handout"):
+        taken[fit["tol"], fit["k"]] += 1
+        by_place.setdefault((-fit["tol"], taken[fit["tol"], fit["k"]]), {})[fit["k"]] = fit
+    series = [by_place[place] for place in sorted(by_place)]
+    columns, gap = len(series), 0.12  # between the rows, in heights of a row
+    width, height = max(WIDTH, 1.2 * columns + 2.4), min(1.2 * len(ks), 8) + 1
     with plt.rc_context(STYLE):
         figure = plt.figure(figsize=(width, height))
-        grid = figure.add_gridspec(
-            rows,
-            columns + 2,
-            width_ratios=[*[1] * columns, 0.6, 0.6],
-            **{"left": 0.9 / width, "right": 1 - 0.1 / width, "wspace": 0.12},
-            **{"bottom": 0.45 / height, "top": 1 - 0.45 / height, "hspace": GAP},
-        )
-        for j, (key, name) in enumerate({"ll": "ll", "bic": "BIC (lower is better)"}.items()):
+        figure.supylabel("density", x=0.01, fontsize=8)
+        figure.subplots_adjust(0.9 / width, 0.45 / height, 0.985, 1 - 0.45 / height, 0.12, gap)
+        grid = figure.add_gridspec(len(ks), columns + 2, width_ratios=[1] * columns + [0.7] * 2)
+        for j, (key, name) in enumerate({"ll": "ll", "bic": "BIC"}.items()):
             axes = figure.add_subplot(grid[:, columns + j], xlabel=name)
-            marks = plot_scores(axes, series, ks, key)
-        for j, (by_k, mark) in enumerate(zip(series, marks)):
-            panels = [figure.add_subplot(grid[i, j]) for i in range(rows)]
-            draw_column(panels, by_k, ks, bars, frame)
-            panels[0].legend([mark], [name_of(by_k)], loc="lower center", bbox_to_anchor=(0.5, 1))
-            panels[-1].set_xlabel("$x$")
-            for axes, k in zip(panels, ks):
-                if j == 0:
-                    axes.set_ylabel(f"$k = {k}$", rotation=0, ha="right", va="center")
-                else:
-                    axes.tick_params(labelleft=False)
-        figure.supylabel("density", x=0.01, fontsize=9)
+            marks = plot_scores(axes, series, ks, key, 0.5 / (1 + gap))
+        for (j, by_k), (i, k) in itertools.product(enumerate(series), enumerate(ks)):
+            axes = figure.add_subplot(grid[i, j], xlim=frame[:2], ylim=(0, frame[2]), xlabel="$x$")
+            axes.set_ylabel(f"$k = {k}$", rotation=0, ha="right", va="center")
+            axes.locator_params(nbins=4)
+            axes.label_outer()
+            if k in by_k:
+                draw(axes, *curves(*parameters(by_k[k])), bars, frame)
+            if i == 0:
+                axes.legend(handles=[marks[j]], loc="lower center", bbox_to_anchor=(0.5, 1))
     return figure
 
 
-def draw_column(panels, by_k, ks, bars, frame):
-    """Draw the fits of a series into panels, one for each k; without a fit a panel stays empty."""
-    for axes, k in zip(panels, ks):
-        axes.locator_params(nbins=4)
-        axes.tick_params(labelbottom=k == max(by_k))
-        if k in by_k:
-            mixture = curves(*(by_k[k][key] for key in LISTS))
-            draw(axes, *mixture, bars, frame)
-            label_cuts(axes, mixture[0], mixture[-1])
-        else:
-            axes.set(frame_on=False, xticks=[], yticks=[])
-
-
-def plot_scores(axes, series, ks, key):
+def plot_scores(axes, series, ks, key, edge):
     """Plot the ll or BIC of each series, level with the rows of its fits; return the lines."""
-    for by_k, (marker, fill) in zip(series, itertools.cycle(MARKS)):
-        style = {"color": "black", "linewidth": 0.7, "markersize": 4, "markerfacecolor": fill}
-        rows = [i for i, k in enumerate(ks) if k in by_k]
-        axes.plot([by_k[ks[i]][key] for i in rows], rows, marker, linestyle="-", **style)
+    for by_k, (marker, fill) in zip(series, itertools.cycle(["ok", "sw", "^k", "Dw"])):
+        fits = [by_k[k] for k in sorted(by_k)]
+        restarts = max(fit["start"].partition(" of ")[2] for fit in fits)
+        start = f"best of {restarts} restarts" if restarts else "handout's start"
+        label = f"{start},\ntol = {fits[0]['tol']:g}"
+        style = {"color": "black", "linestyle": "solid", "linewidth": 0.7, "markersize": 4}
+        points = [fit[key] for fit in fits], [ks.index(fit["k"]) for fit in fits]
+        axes.plot(*points, marker=marker, markerfacecolor=fill, label=label, **style)
     axes.margins(x=0.15)
     low, high = axes.get_xlim()
-    half = max(1, high - low) / 2  # or a difference of 1e-5 would look like a climb
-    edge = 0.5 / (1 + GAP)
-    axes.set(xlim=((low + high) / 2 - half, (low + high) / 2 + half))
-    axes.set(ylim=(len(ks) - 1 + edge, -edge), yticks=range(len(ks)), yticklabels=[])
-    axes.locator_params(axis="x", nbins=3)
+    wider = max(0, 1 - (high - low)) / 2  # or a difference of 1e-5 would look like a climb
+    axes.set(xlim=(low - wider, high + wider), ylim=(len(ks) - 1 + edge, -edge))
+    axes.set_yticks(range(len(ks)), [])
+    axes.locator_params(axis="x", nbins=2)
     axes.tick_params(left=False)
-    axes.grid(axis="y", color="0.9", linewidth=0.6)
+    axes.grid(axis="y", color="0.9")
     axes.spines["left"].set_visible(False)
     return axes.lines
 
 
 # ---- What gmm-em.py printed, and the data ----
 
-
-def number(text):
-    """Return the finite number in a text; raise ValueError if there is none."""
-    if not abs(value := float(text)) < math.inf:
-        raise ValueError(text)
-    return value
-
-
-def numbers(text):
-    """Return the finite numbers in a text; raise ValueError if one is none."""
-    return [number(word) for word in text.split()]
-
-
-LISTS = "weights", "means", "varis"
-KEYS = {  # what gmm-em.py prints of a fit, in this order, and how to read it
-    **{"data": str, "n": int, "k": int, "tol": number, "start": str, "iterations": int},
-    **dict.fromkeys(LISTS, numbers),
-    **{"ll": number, "bic": number},
+KEYS = {  # of a fit, in the order in which gmm-em.py prints them, and how to read them
+    **{"data": str, "n": int, "k": int, "tol": float, "start": str, "iterations": int},
+    **{"weights": list, "means": list, "varis": list, "ll": float, "bic": float},
 }
+parameters = operator.itemgetter("weights", "means", "varis")
 
 
 def read_fits(lines, name):
-    """Return the fits in what gmm-em.py printed: dictionaries with the keys that it prints.
+    """Return the fits in what gmm-em.py printed: dictionaries of KEYS.
 
     Raises ValueError, FILE:LINE first, where a line is not what gmm-em.py prints.
     """
-    fits, place = [], name
-    for place, line in ((f"{name}:{i}", line.strip()) for i, line in enumerate(lines, 1)):
+    fits, fit = [], {}
+    for i, line in enumerate(map(str.strip, lines), 1):
         if not line or line.startswith("p(x) = "):
             continue
-        if not fits or len(fits[-1]) == len(KEYS):
-            fits.append({})
-        expected = list(KEYS)[len(fits[-1])]
-        key, _, value = line.partition(": ")
-        if key != expected:
-            raise ValueError(f"{place}: expected a {expected}: line, found {line[:40]!r}")
+        key, _, text = line.partition(": ")
+        wanted = list(KEYS)[len(fit)]
         try:
-            fits[-1][key] = KEYS[key](value)
-        except ValueError:
-            found = f"found {value[:40]!r}"
-            raise ValueError(f"{place}: expected finite numbers as {key}, {found}") from None
-        if key in LISTS:
-            refuse_malformed(fits[-1], key, place)
-    if not fits:
-        raise ValueError(f"{name}: expected what gmm-em.py prints, found no fit in it")
-    if len(fits[-1]) < len(KEYS):
-        expected = list(KEYS)[len(fits[-1])]
-        raise ValueError(f"{place}: expected a {expected}: line, found the end")
+            fit[wanted] = read_value(wanted, text if key == wanted else "", fit.get("k"))
+        except ValueError as error:
+            found = f"expected {error}, found {line[:40]!r}"
+            raise ValueError(f"{name}:{i}: {found}") from None
+        if len(fit) == len(KEYS):
+            fits, fit = [*fits, fit], {}
+    if fit or not fits:
+        found = "half a fit at its end" if fit else "no fit in it"
+        raise ValueError(f"{name}: expected what gmm-em.py prints, found {found}")
     return fits
 
 
-def refuse_malformed(fit, key, place):
-    """Raise ValueError, FILE:LINE first, unless a list of parameters can be that of a mixture."""
-    values, k = fit[key], fit["k"]
-    least, total = min(values, default=0), math.fsum(values)
-    wanted, found = "", f"a sum of {total:.6g} and a minimum of {least:.6g}"
-    if len(values) != k:
-        wanted, found = f"k = {k} {key}", len(values)
-    elif key == "weights" and not (least >= 0 and math.isclose(total, 1, rel_tol=1e-6)):
-        wanted = "weights ≥ 0 that sum to 1"
-    elif key == "varis" and least <= 0:
-        wanted, found = "varis > 0", f"{least:.6g}"
-    if wanted:
-        raise ValueError(f"{place}: expected {wanted}, found {found}")
-
-
-@functools.cache
-def load(path):
-    """Return how many numbers a file holds, and these, or of more than a million a sample."""
-    # Whatever ails a file, be it a broken header or two columns, it is not the data of a fit.
-    with contextlib.suppress(Exception), warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        if path.suffix == ".npy":
-            data = np.lib.format.open_memmap(path, mode="r")
-        else:
-            data = np.loadtxt(path, encoding="utf-8-sig", ndmin=1) if path.is_file() else []
-        n = len(data)
-        if n > 1_000_000:  # a thousand runs of a thousand values: few pages of a large file
-            starts = np.linspace(0, n - 1000, 1000).astype(int)
-            data = data[starts[:, None] + np.arange(1000)].ravel()
-        data = np.asarray(data, float)
-        if data.ndim == 1 and 0 < np.ptp(data) < math.inf:
-            return n, data
-    return 0, None
+def read_value(key, text, k):
+    """Return the value of a key in a fit of k components; raise ValueError if it is none."""
+    kind, values = KEYS[key], text.split()
+    with contextlib.suppress(ValueError, OverflowError):
+        value = [float(word) for word in values] if kind is list else kind(text)
+        valid = text if kind is str else np.isfinite(np.array(value, float)).all()
+        if kind is list:
+            valid = valid and len(value) == k and (key == "means" or min(value) >= 0)
+        if key == "weights":
+            valid = valid and math.isclose(sum(value), 1, rel_tol=1e-6)
+        if valid and (key != "varis" or min(value) > 0):
+            return value
+    constraint = {"weights": f", {k} numbers ≥ 0 that sum to 1", "varis": f", {k} numbers > 0"}
+    raise ValueError(f"a valid {key}: line{constraint.get(key, '')}")
 
 
 def find_data(fit, folder):
-    """Return the path of the data of a fit that lies in `folder`, and its numbers or None.
+    """Return the path of the data of a fit that lies in a folder, and its numbers or None.
 
-    The name is looked up in that folder, in those above it and in the current one. A file is taken
-    for the data if it holds n values with the mean of the mixture: after an M-step, the two means
-    are the same.
+    The name is looked up in that folder, in those above it and in the current one. A file is the
+    data if it holds n values that have the mean of the mixture, as they do after an M-step. Of more
+    than a million, every second, or third, or so, is returned.
     """
-    mean = np.dot(fit["weights"], fit["means"])
-    for base in (folder, *folder.parents, Path.cwd()):
-        path = (base / fit["data"]).resolve()
-        n, data = load(path)
-        if n == fit["n"] and abs(data.mean() - mean) < 1e-3 * np.ptp(data):
-            return path, data
+    for path in ((base / fit["data"]).resolve() for base in (folder, *folder.parents, Path.cwd())):
+        # Whatever ails a file, be it a broken header or two columns, it is not the data.
+        with contextlib.suppress(Exception), warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            if path.suffix == ".npy":
+                data = np.lib.format.open_memmap(path, mode="r")
+            else:
+                data = np.loadtxt(path if path.is_file() else [], encoding="utf-8-sig", ndmin=1)
+            sample = np.asarray(data[:: 1 + len(data) // 1_000_001], float)
+            error = abs(sample.mean() - np.dot(fit["weights"], fit["means"]))
+            if data.shape == (fit["n"],) and error < 1e-3 * np.ptp(sample) < math.inf:
+                return path, sample
     return folder / fit["data"], None
+
+
+def figures(fits):
+    """Yield (stem of the file name, figure) for each fit, and for the fits of the same data."""
+    groups = {}
+    for fit, folder in fits:
+        path, data = find_data(fit, folder) if fit["data"] != "-" else (Path("stdin"), None)
+        groups.setdefault((path, fit["n"], data is None), (data, []))[1].append(fit)
+    for (path, n, _), (data, group) in groups.items():
+        bars = None if data is None else histogram(data, n)
+        frame = frame_of([curves(*parameters(fit)) for fit in group], bars)
+        name = path.name.encode("ascii", "backslashreplace").decode()  # cmtt10 has nothing else
+        name = name if len(name) <= 30 else f"{name[:14]}...{name[-13:]}"
+        for fit in group:
+            title = name, f"$k = {fit['k']},\\ \\mathrm{{ll}} = {fit['ll']:.2f}$"
+            yield f"{path.stem}-k{fit['k']}", main(*parameters(fit), title, bars, frame)
+        if len(group) > 1:
+            yield f"{path.stem}-comparison", compare(group, bars, frame)
 
 
 # ---- The command line ----
 
 
-def save(figure, path):
-    """Write a figure to a file, whole or not at all, and say so."""
-    kind, content = path.suffix[1:], io.BytesIO()
-    no_date = {"pdf": {"CreationDate": None}, "svg": {"Date": None}}  # the same figure, same file
-    with plt.rc_context(STYLE):
-        figure.savefig(content, format=kind, metadata=no_date.get(kind))
-    part = path.with_name(f".{path.name}.part")
-    try:
-        part.write_bytes(content.getvalue())
-        part.replace(path)
-    finally:
-        part.unlink(missing_ok=True)
-    print(path)
-
-
-def figures(fits):
-    """Yield (stem of the file name, figure) for each fit, and for the fits of the same data."""
-    groups, taken = {}, collections.Counter()
-    for fit, folder in fits:
-        if fit["data"] == "-":
-            path, data = Path("standard input"), None
-        else:
-            path, data = find_data(fit, folder)
-        groups.setdefault((path, fit["n"], data is None), (data, []))[1].append(fit)
-    for (path, n, _), (data, group) in groups.items():
-        bars = None if data is None else histogram(data, n)
-        frame = frame_of([curves(*(fit[key] for key in LISTS)) for fit in group], bars)
-        stem = "stdin" if group[0]["data"] == "-" else path.stem
-        name = path.name.encode("cp1252", "backslashreplace").decode("cp1252")
-        name = name if len(name) <= 30 else f"{name[:14]}...{name[-13:]}"
-        for fit in group:
-            heading = f"$k = {fit['k']},\\ \\mathrm{{ll}} = {fit['ll']:.2f}$"
-            figure = main(*(fit[key] for key in LISTS), (name, heading), bars, frame)
-            yield unused(f"{stem}-k{fit['k']}", taken), figure
-        if len(group) > 1:
-            yield unused(f"{stem}-comparison", taken), compare(group, bars, frame)
-
-
-def unused(stem, taken):
-    """Return the stem of a file name, with a number where it is taken already."""
-    taken[stem] += 1
-    return stem if taken[stem] == 1 else f"{stem}-{taken[stem]}"
-
-
-def fail(message):
-    """Exit with one line on standard error."""
-    if sys.stderr:  # is None where it is closed, and print would take standard output instead
-        print(f"gmm-visualize.py: error: {message}", file=sys.stderr)
-    sys.exit(2)
-
-
-def read_all(names):
-    """Return (fit, folder of its file) for each fit, or exit if a file is not as it should be."""
-    fits = []
-    for name in names:
-        shown = "standard input" if name == "-" else name
-        try:
-            with open(0 if name == "-" else name, encoding="utf-8-sig") as file:
-                found = read_fits(file, shown)
-        except OSError as error:
-            fail(f"cannot read {shown}: {error.strerror}")
-        except UnicodeDecodeError:
-            fail(f"{shown}: expected what gmm-em.py prints, found no UTF-8 text")
-        except ValueError as error:
-            fail(error)
-        folder = Path("." if name == "-" else name).absolute().parent
-        fits += [(fit, Path.cwd() if name == "-" else folder) for fit in found]
-    return fits
-
-
 def parse_arguments():
-    """Return the arguments of the command line, or exit with code 2 and a line that says why."""
+    """Return the arguments of the command line, and a function that ends it with an error."""
     parser = argparse.ArgumentParser(description="Plot the mixtures that gmm-em.py has fitted.")
-    parser.error = lambda message: fail(f"{message}; try --help")
-    parser.add_argument(
-        "fits",
-        nargs="*",
-        metavar="FIT",
-        help='what gmm-em.py printed, one or more fits; "-" for standard input '
-        "(default: writeup/fits/*.txt, with the figures in writeup/figures)",
-    )
-    parser.add_argument(
-        "-o", "--output", type=Path, metavar="DIR", help="folder of the figures (default: this one)"
-    )
+    parser.error = lambda message: parser.exit(2, f"gmm-visualize.py: error: {message}\n")
+    what = 'what gmm-em.py printed, "-" for standard input (default: all of writeup/fits)'
+    parser.add_argument("fits", nargs="*", metavar="FIT", help=what)
+    where = "folder of the figures (default: this one, or writeup/figures if there is no FIT)"
+    parser.add_argument("-o", "--output", type=Path, metavar="DIR", help=where)
     parser.add_argument("--format", choices=("png", "pdf", "svg"), default="png")
     parser.add_argument("--show", action="store_true", help="open the figures in windows as well")
-    return parser.parse_args()
+    return parser.parse_args(), parser.error
+
+
+def save(figure, path):
+    """Write a figure to a file, in one go once it is drawn, and say so."""
+    content = io.BytesIO()
+    no_date = {".pdf": {"CreationDate": None}, ".svg": {"Date": None}}  # the same file on any day
+    with plt.rc_context(STYLE):
+        figure.savefig(content, format=path.suffix[1:], metadata=no_date.get(path.suffix))
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(content.getvalue())
+    print(path)
 
 
 def command_line():
     """Read the fits, draw and save the figures, as the command line asks."""
-    args = parse_arguments()
+    args, fail = parse_arguments()
     if not args.show:
         matplotlib.use("Agg")  # needs no display
+    folder = args.output or (Path() if args.fits else HERE / "writeup" / "figures")
     names = args.fits or sorted(map(str, (HERE / "writeup" / "fits").glob("*.txt")))
     if not names:
         fail("expected fits in writeup/fits, found none: make -C writeup, or name a FIT")
-    fits = read_all(names)
-    folder = args.output or (Path() if args.fits else HERE / "writeup" / "figures")
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        for stem, figure in figures(fits):
-            save(figure, folder / f"{stem}.{args.format}")
-            if not args.show:
-                plt.close(figure)
-    except OSError as error:
-        fail(f"cannot write to {error.filename or folder}: {error.strerror}")
+    fits, taken = [], collections.Counter()
+    for name in names:
+        shown = "standard input" if name == "-" else name
+        try:
+            with open(0 if name == "-" else name, encoding="utf-8-sig", errors="replace") as file:
+                fits += [(fit, Path(name).absolute().parent) for fit in read_fits(file, shown)]
+        except OSError as error:
+            fail(f"cannot read {shown}: {error.strerror}")
+        except ValueError as error:
+            fail(error)
+    for stem, figure in figures(fits):
+        taken[stem] += 1
+        again = f"-{taken[stem]}" if taken[stem] > 1 else ""
+        try:
+            save(figure, folder / f"{stem}{again}.{args.format}")
+        except OSError as error:
+            fail(f"cannot write to {error.filename or folder}: {error.strerror}")
+        if not args.show:
+            plt.close(figure)
     if args.show:
         plt.show()
 
@@ -542,6 +393,7 @@ if __name__ == "__main__":
     signal.signal(signal.SIGINT, signal.SIG_DFL)  # Ctrl-C and a closed pipe end it in silence
     if hasattr(signal, "SIGPIPE"):
         signal.signal(signal.SIGPIPE, signal.SIG_DFL)
+    sys.stderr = sys.stderr or io.StringIO()  # None where it is closed
     if sys.stdout:  # its encoding may not have all the characters of a file name
         sys.stdout.reconfigure(errors="backslashreplace")
     command_line()
