@@ -78,7 +78,7 @@ def plot_model(x, clusters, model, labels=None, title=("", ""), bars=None, frame
     with plt.rc_context(STYLE):
         figure, axes = plt.subplots(figsize=(WIDTH, frame[-1]), layout="constrained")
         figure.get_layout_engine().set(rect=(0, 0, 0.64, 1))  # the rest is the legend's
-        handles = draw(axes, x, clusters, model, bars, frame)
+        handles = draw(axes, x, clusters, model, bars, frame, numbered=True)
         axes.set(xlabel="$x$", ylabel="density")
         axes.set_title(title[0], loc="left", family="cmtt10", fontsize=8, pad=8, parse_math=False)
         axes.set_title(title[1], x=1, ha="right", fontsize=9, pad=8)
@@ -150,7 +150,7 @@ def frame_of(mixtures, bars):
     return min(x), max(x), top, max(1.65, 0.1 + 0.15 * entries)
 
 
-def draw(axes, x, clusters, model, bars, frame):
+def draw(axes, x, clusters, model, bars, frame, numbered):
     """Draw the histogram, the components and the mixture; return their handles for a legend."""
     low, high, top, _ = frame
     axes.set(xlim=(low, high), ylim=(0, top))
@@ -159,24 +159,27 @@ def draw(axes, x, clusters, model, bars, frame):
     for i, cluster in enumerate(clusters, 1):
         (line,) = axes.plot(x, cluster, linewidth=0.7)
         style = {"color": line.get_color(), "alpha": 0.3, "linewidth": 0}
-        shape = np.minimum(cluster, top)
+        shape, peak = np.minimum(cluster, top), cluster.argmax()
         area = axes.fill_between(x, shape, where=shape > 0.002 * top, **style)
         components.append((area, line))
-        peak = cluster.argmax()
+        cut = f" $\\uparrow {digits(model[peak])}$" if model[peak] > top else ""
         place = (x[peak] - low) / (high - low), shape[peak] / top
-        cut = model[peak] if model[peak] > top else 0
         room = 0.15 if cut else 0.02, 0.08
         if cluster[peak] > 0 and not any(np.allclose(place, p, 0, room) for p in places):
             places.append(place)
-            text = f"{i} $\\uparrow {digits(cut)}$" if cut else f"{i}"
-            style = {"path_effects": [withStroke(linewidth=1.5, foreground="w")], "fontsize": 7}
-            units = {"xycoords": "axes fraction", "textcoords": "offset points"}
-            axes.annotate(text, place, (0, 1), ha="center", **units, **style)
+            label_peak(axes, place, (f"{i}" if numbered else "") + cut)
     mixture = axes.plot(x, model, color="black", linestyle="solid", linewidth=0.9)
     above_0 = plt.Rectangle((0, 0.008), 1, 1, transform=axes.transAxes)
     for artist in (*outline, *axes.lines):
         artist.set_clip_path(above_0)
     return [*outline, *mixture, *components]
+
+
+def label_peak(axes, place, text):
+    """Write a text above a place in the axes."""
+    halo = [withStroke(linewidth=1.5, foreground="white")]
+    units = {"xycoords": "axes fraction", "textcoords": "offset points"}
+    axes.annotate(text, place, (0, 1), ha="center", fontsize=7, path_effects=halo, **units)
 
 
 def digits(number, variance=None):
@@ -213,7 +216,7 @@ def compare(fits, bars, frame):
             axes.locator_params(nbins=4)
             axes.label_outer()
             if k in by_k:
-                draw(axes, *curves(*parameters(by_k[k])), bars, frame)
+                draw(axes, *curves(*parameters(by_k[k])), bars, frame, numbered=False)
             if i == 0:
                 axes.legend(handles=[marks[j]], loc="lower center", bbox_to_anchor=(0.5, 1))
     return figure
@@ -234,7 +237,7 @@ def plot_scores(axes, series, ks, key, edge):
     wider = max(0, 1 - (high - low)) / 2  # or a difference of 1e-5 would look like a climb
     axes.set(xlim=(low - wider, high + wider), ylim=(len(ks) - 1 + edge, -edge))
     axes.set_yticks(range(len(ks)), [])
-    axes.locator_params(axis="x", nbins=2)
+    axes.locator_params(axis="x", nbins=3)
     axes.tick_params(left=False)
     axes.grid(axis="y", color="0.9")
     axes.spines["left"].set_visible(False)
