@@ -299,17 +299,17 @@ def best_of(data, k, tol, restarts, seed, report):
 
 
 # ---- Reading numbers ----
-def read_text(file, name):
-    """Return the numbers in a file of bytes, one a line, condensed; messages call it `name`."""
-    file = file if file.seekable() else io.BytesIO(file.read())  # a pipe can be read only once
-    text = io.TextIOWrapper(file, "utf-8-sig")
-    # Of a file without numbers loadtxt warns; here that is an error, see below.
+def read_text(text, name):
+    """Return the numbers in an open text file, one a line, condensed; messages call it `name`."""
+    if not text.seekable():  # a pipe can be read only once
+        text = io.TextIOWrapper(io.BytesIO(text.buffer.read()), "utf-8-sig")
     with contextlib.redirect_stderr(None), contextlib.suppress(ValueError, UserWarning):
         return condense(np.loadtxt(text, ndmin=2).squeeze(axis=1))  # one column
     # Now that something is wrong, a second look finds the line: loadtxt does not count all of them.
-    text.detach().seek(0)
+    text.buffer.seek(0)
+    lines = io.StringIO(text.buffer.read().decode("utf-8-sig", "surrogateescape"), newline=None)
     expected = "expected one finite number a line, in UTF-8, with a decimal point, found"
-    for number, line in enumerate(io.TextIOWrapper(file, "utf-8-sig", "surrogateescape"), 1):
+    for number, line in enumerate(lines, 1):
         word = line.partition("#")[0].strip()
         with contextlib.suppress(ValueError):
             line.encode()  # fails where surrogateescape has let a byte through that is not UTF-8
@@ -324,10 +324,10 @@ def read_data(datapath):
     """Return the numbers of a text file, a .npy array or "-", condensed, or raise ValueError."""
     name = "standard input" if datapath == "-" else os.fspath(datapath)
     try:
-        with open(0 if datapath == "-" else datapath, "rb") as file:
-            if not name.lower().endswith(".npy"):
-                return read_text(file, name)
-        return condense(np.lib.format.open_memmap(name, mode="r"))
+        if name.lower().endswith(".npy"):
+            return condense(np.lib.format.open_memmap(name, mode="r"))
+        with open(0 if datapath == "-" else datapath, encoding="utf-8-sig") as text:
+            return read_text(text, name)
     except OSError as error:
         raise ValueError(f"cannot read {name}: {error.strerror}") from None
     except Exception as error:  # of any kind, and any number of lines, for a broken .npy header

@@ -28,10 +28,8 @@ import sys
 import warnings
 from pathlib import Path
 
-import matplotlib
 import matplotlib.pyplot as plt
 import numpy as np
-from cycler import cycler
 from matplotlib.patheffects import withStroke
 from scipy.stats import norm
 
@@ -44,7 +42,7 @@ STYLE = {
     "axes.formatter.limits": (-3, 5),
     "axes.formatter.use_mathtext": True,
     "axes.linewidth": 0.6,
-    "axes.prop_cycle": cycler(linestyle=["-", (0, (4, 1.5))]) * cycler(color=COLOURS),
+    "axes.prop_cycle": plt.cycler(linestyle=["-", (0, (4, 1.5))]) * plt.cycler(color=COLOURS),
     "axes.spines.right": False,
     "axes.spines.top": False,
     "figure.max_open_warning": 0,  # --show keeps all of them open
@@ -155,7 +153,7 @@ def draw(axes, x, clusters, model, bars, frame, numbered):
     low, high, top, _ = frame
     axes.set(xlim=(low, high), ylim=(0, top))
     outline = [axes.stairs(**bars, color="0.55", linewidth=0.7)] if bars else []
-    components, places = [], []
+    components, places, halo = [], [], [withStroke(linewidth=1.5, foreground="white")]
     for i, cluster in enumerate(clusters, 1):
         (line,) = axes.plot(x, cluster, linewidth=0.7)
         style = {"color": line.get_color(), "alpha": 0.3, "linewidth": 0}
@@ -167,19 +165,14 @@ def draw(axes, x, clusters, model, bars, frame, numbered):
         room = 0.15 if cut else 0.02, 0.08
         if cluster[peak] > 0 and not any(np.allclose(place, p, 0, room) for p in places):
             places.append(place)
-            label_peak(axes, place, (f"{i}" if numbered else "") + cut)
+            style = {"xycoords": "axes fraction", "textcoords": "offset points", "ha": "center"}
+            text = (f"{i}" if numbered else "") + cut
+            axes.annotate(text, place, (0, 1), fontsize=7, path_effects=halo, **style)
     mixture = axes.plot(x, model, color="black", linestyle="solid", linewidth=0.9)
     above_0 = plt.Rectangle((0, 0.008), 1, 1, transform=axes.transAxes)
     for artist in (*outline, *axes.lines):
         artist.set_clip_path(above_0)
     return [*outline, *mixture, *components]
-
-
-def label_peak(axes, place, text):
-    """Write a text above a place in the axes."""
-    halo = [withStroke(linewidth=1.5, foreground="white")]
-    units = {"xycoords": "axes fraction", "textcoords": "offset points"}
-    axes.annotate(text, place, (0, 1), ha="center", fontsize=7, path_effects=halo, **units)
 
 
 def digits(number, variance=None):
@@ -246,11 +239,29 @@ def plot_scores(axes, series, ks, key, edge):
 
 # ---- What gmm-em.py printed, and the data ----
 
+
+def number(text):
+    """Return the finite number in a text; raise ValueError if there is none."""
+    if not math.isfinite(value := float(text)):
+        raise ValueError(text)
+    return value
+
+
+def numbers(text):
+    """Return the finite numbers in a text; raise ValueError if something else is in it."""
+    return [number(word) for word in text.split()]
+
+
 KEYS = {  # of a fit, in the order in which gmm-em.py prints them, and how to read them
-    **{"data": str, "n": int, "k": int, "tol": float, "start": str, "iterations": int},
-    **{"weights": list, "means": list, "varis": list, "ll": float, "bic": float},
+    **{"data": str, "n": int, "k": int, "tol": number, "start": str, "iterations": int},
+    **{"weights": numbers, "means": numbers, "varis": numbers, "ll": number, "bic": number},
 }
-parameters = operator.itemgetter("weights", "means", "varis")
+RULES = {  # for the k numbers of a list
+    "weights": ("≥ 0 with sum 1", lambda x: min(x) >= 0 and math.isclose(sum(x), 1, rel_tol=1e-6)),
+    "means": ("for the means", lambda x: True),
+    "varis": ("> 0", lambda x: min(x) > 0),
+}
+parameters = operator.itemgetter(*RULES)
 
 
 def read_fits(lines, name):
@@ -264,33 +275,20 @@ def read_fits(lines, name):
             continue
         key, _, text = line.partition(": ")
         wanted = list(KEYS)[len(fit)]
-        try:
-            fit[wanted] = read_value(wanted, text if key == wanted else "", fit.get("k"))
-        except ValueError as error:
-            found = f"expected {error}, found {line[:40]!r}"
-            raise ValueError(f"{name}:{i}: {found}") from None
+        rule, holds = RULES.get(wanted, ("", None))
+        with contextlib.suppress(ValueError):
+            value = KEYS[wanted](text)
+            if key == wanted and (not holds or (len(value) == fit["k"] and holds(value))):
+                fit[key] = value
+        if wanted not in fit:
+            what = f"{fit['k']} numbers {rule}" if rule else f"a {wanted}: line"
+            raise ValueError(f"{name}:{i}: expected {what}, found {line[:40]!r}")
         if len(fit) == len(KEYS):
             fits, fit = [*fits, fit], {}
     if fit or not fits:
         found = "half a fit at its end" if fit else "no fit in it"
         raise ValueError(f"{name}: expected what gmm-em.py prints, found {found}")
     return fits
-
-
-def read_value(key, text, k):
-    """Return the value of a key in a fit of k components; raise ValueError if it is none."""
-    kind, values = KEYS[key], text.split()
-    with contextlib.suppress(ValueError, OverflowError):
-        value = [float(word) for word in values] if kind is list else kind(text)
-        valid = text if kind is str else np.isfinite(np.array(value, float)).all()
-        if kind is list:
-            valid = valid and len(value) == k and (key == "means" or min(value) >= 0)
-        if key == "weights":
-            valid = valid and math.isclose(sum(value), 1, rel_tol=1e-6)
-        if valid and (key != "varis" or min(value) > 0):
-            return value
-    constraint = {"weights": f", {k} numbers ≥ 0 that sum to 1", "varis": f", {k} numbers > 0"}
-    raise ValueError(f"a valid {key}: line{constraint.get(key, '')}")
 
 
 def find_data(fit, folder):
@@ -364,7 +362,7 @@ def command_line():
     """Read the fits, draw and save the figures, as the command line asks."""
     args, fail = parse_arguments()
     if not args.show:
-        matplotlib.use("Agg")  # needs no display
+        plt.switch_backend("Agg")  # needs no display
     folder = args.output or (Path() if args.fits else HERE / "writeup" / "figures")
     names = args.fits or sorted(map(str, (HERE / "writeup" / "fits").glob("*.txt")))
     if not names:

@@ -1,10 +1,13 @@
-"""The two scripts as modules, and as commands run the way a user runs them."""
+"""The two scripts as modules and as commands, the loop of the handout, and a parser of fits."""
 
 import importlib.util
+import math
 import subprocess
 import sys
+import warnings
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -18,9 +21,65 @@ def load(name):
     return module
 
 
+def textbook(data, k, tol, start=None, dtype=np.longdouble):
+    """Return weights, means, varis, ll and every ll of the handout's loop, in the given precision.
+
+    Logs and peaks keep densities from underflow; otherwise sums over the data, as they are written.
+    """
+    x = np.asarray(data, dtype)
+    if start is None:
+        means = x.min() + np.arange(1, k + 1) * (x.max() - x.min()) / k
+        start = np.full(k, dtype(1) / k), means, np.ones(k)
+    weights, means, varis = (np.array(values, dtype)[:, None] for values in start)
+    two_pi, lls = 8 * np.arctan(dtype(1)), []
+    while len(lls) < 3 or lls[-1] - lls[-2] >= tol:  # the first ll is that of the start
+        with np.errstate(divide="ignore"):
+            joint = np.log(weights) - np.log(two_pi * varis) / 2 - (x - means) ** 2 / (2 * varis)
+        peaks = joint.max(axis=0)
+        gammas = np.exp(joint - peaks)
+        totals = gammas.sum(axis=0)
+        lls.append((np.log(totals) + peaks).sum())
+        last = weights[:, 0], means[:, 0], varis[:, 0], lls[-1], lls[1:]
+        gammas /= totals
+        points = gammas.sum(axis=1, keepdims=True)
+        weights, own = points / len(x), np.maximum(points, np.finfo(dtype).tiny)
+        means = np.where(points > 0, (gammas * x).sum(axis=1, keepdims=True) / own, means)
+        squares = (gammas * (x - means) ** 2).sum(axis=1, keepdims=True)
+        varis = np.where(points > 0, squares / own, varis)
+    return last
+
+
+def assert_same_fit(found, wanted, rtol=1e-9):
+    """Compare weights, means (in standard deviations), varis, ll, and the number of iterations."""
+    weights, means, varis, ll, lls = found
+    wanted = [np.asarray(values, float) for values in wanted]
+    # A mean is returned as a double, which far from 0 has its last digit at 1e-16 of the offset.
+    off = abs(means - wanted[1]) - np.spacing(abs(means).max())
+    assert (off <= rtol * np.sqrt(wanted[2])).all()
+    np.testing.assert_allclose(weights, wanted[0], rtol=rtol, atol=1e-12)
+    np.testing.assert_allclose(varis, wanted[2], rtol=rtol)
+    np.testing.assert_allclose(ll, wanted[3], rtol=rtol, atol=1e-9)
+    assert len(lls) == len(wanted[4])
+
+
+def parse_fit(text):
+    """Return the keys of one fit in their order: lists as arrays, numbers as floats, and words."""
+    *facts, formula = text.splitlines()
+    fit = dict(line.split(": ", 1) for line in facts)
+    for key in fit.keys() - {"data", "start"}:
+        values = np.array(fit[key].split(" "), float)
+        fit[key] = values if key in ("weights", "means", "varis") else values.item()
+    return fit | {"p(x)": formula.removeprefix("p(x) = ")}
+
+
 @pytest.fixture(scope="session")
 def root():
     return ROOT
+
+
+@pytest.fixture(scope="session")
+def data():
+    return np.loadtxt(ROOT / "data.txt")
 
 
 @pytest.fixture(scope="session")
@@ -43,3 +102,44 @@ def run():
         return subprocess.run(command, **options)
 
     return run
+
+
+@pytest.fixture
+def command(em, monkeypatch, capfd, tmp_path):
+    """Return command(*arguments) -> exit code, stdout, stderr, run in this process and tmp_path."""
+    monkeypatch.chdir(tmp_path)
+
+    def command(*arguments):
+        monkeypatch.setattr(sys, "argv", ["gmm-em.py", *map(str, arguments)])
+        with warnings.catch_warnings(), pytest.raises(SystemExit) as end:
+            warnings.simplefilter("error")
+            em.command_line()
+        return end.value.code, *capfd.readouterr()
+
+    return command
+
+
+@pytest.fixture(scope="session")
+def trace(em):
+    """Return trace(data, k, tol, start) -> what em.train returns, and every ll, checking reports.
+
+    A run ends after the first iteration from the second on in which ll rises by less than tol.
+    """
+
+    def trace(data, k, tol, start=None):
+        lls, reported = [], []
+
+        def report(iteration, change, weights, means, varis, ll):
+            lls.append(ll)
+            assert iteration == len(lls)
+            assert change == (ll - lls[-2] if iteration > 1 else math.inf)
+            reported[:] = weights, means, varis, ll
+
+        fit = em.train(data, k, tol, start, report)
+        for found, wanted in zip(fit, reported):
+            np.testing.assert_array_equal(found, wanted)
+        assert len(lls) > 1 and np.diff(lls)[-1] < tol
+        assert (np.diff(lls)[:-1] >= tol).all()
+        return *fit, lls
+
+    return trace

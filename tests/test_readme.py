@@ -55,6 +55,12 @@ def test_a_command_prints_what_the_readme_says(command, output, checkout):
     assert [float(number) for number in NUMBER.findall(found)] == wanted
 
 
+def test_the_python_block_runs(checkout):
+    block = re.findall(r"^```python\n(.*?)^```", README, re.M | re.S)[0]
+    (checkout / "block.py").write_text(block + "print(round(ll, 2))\n")
+    assert shell("python block.py", checkout) == "-989.79\n"
+
+
 def test_the_first_block_fits_and_plots(checkout):
     block = re.findall(r"^```sh\n(.*?)^```", README, re.M | re.S)[0]
     fit, plot = block.splitlines()[-2:]
