@@ -133,7 +133,7 @@ def compare_fits():
             f"{count}",
             milliseconds(us),
             f"plain loop {milliseconds(loop)}",
-            f"{loop / us:.2g}",
+            f"{loop / us:.3g}",
         )
 
 
