@@ -24,6 +24,7 @@ import io
 import itertools
 import math
 import os
+import re
 import signal
 import sys
 import time
@@ -47,29 +48,27 @@ def initialize(data, k):
     return np.full(k, 1 / k), means, np.ones(k)
 
 
-def expectation(data, weights, means, varis, counts=1.0, return_ll=False):
+def expectation(data, weights, means, varis, return_logs=False):
     """Return gammas, the share of each component in each point.
 
     γ_ij = π_i N(x_j; µ_i, σ²_i) / p(x_j),    p(x_j) = sum_l π_l N(x_j; µ_l, σ²_l)
-    data (n,), parameters (k,) -> gammas (k, n). With `return_ll` also sum_j c_j ln p(x_j), which
-    the denominators hold already. Handout, section 3.1; Bishop, equation 9.23.
+    data (n,), parameters (k,) -> gammas (k, n). With `return_logs` also ln p(x_j), (n,), which the
+    denominators hold already. Handout, section 3.1; Bishop, equation 9.23.
     """
     data, weights, means, varis = (np.asarray(a, float) for a in (data, weights, means, varis))
     # Far from every component all the densities underflow to 0. Their logs do not, and relative
     # to the largest of them, the peak, at least one term of p(x_j) is 1.
     with np.errstate(divide="ignore", over="ignore"):  # ln 0 = -inf: a component without points
         log_scales = np.log(weights) - 0.5 * np.log(2 * np.pi * varis)
-        gammas = data - means[:, None]  # (n,) against (k, 1) -> (k, n), from here on in place
-        gammas *= np.sqrt(0.5 / varis)[:, None]
-        gammas *= gammas
-    np.subtract(log_scales[:, None], gammas, out=gammas)  # ln π_i N(x_j; µ_i, σ²_i)
+        gammas = (data - means[:, None]) ** 2  # (n,) against (k, 1) -> (k, n), then in place
+        gammas *= -0.5 / varis[:, None]
+    gammas += log_scales[:, None]  # ln π_i N(x_j; µ_i, σ²_i)
     peaks = gammas.max(axis=0)  # (n,)
     gammas -= peaks
     np.exp(gammas, out=gammas)
     totals = gammas.sum(axis=0)  # p(x_j) / exp(peak_j)
     gammas *= 1 / totals
-    ll = float((counts * (np.log(totals) + peaks)).sum())
-    return (gammas, ll) if return_ll else gammas
+    return (gammas, np.log(totals) + peaks) if return_logs else gammas
 
 
 def maximization(data, gammas):
@@ -83,12 +82,10 @@ def maximization(data, gammas):
     data, gammas = np.asarray(data, float), np.asarray(gammas, float)
     totals = gammas.sum(axis=1)  # N_i
     totals[totals < TINY / EPS] = 0  # what is smaller has lost its digits
-    divisors = totals + (totals == 0)  # over an empty row, 0/1 instead of 0/0
+    divisors = totals + (totals == 0)  # for an empty row, 0/1 instead of 0/0
     means = (gammas * data).sum(axis=1) / divisors
-    squares = data - means[:, None]  # (n,) against (k, 1) -> (k, n), from here on in place
-    squares *= squares
-    squares *= gammas
-    return totals / totals.sum(), means, squares.sum(axis=1) / divisors
+    squares = (data - means[:, None]) ** 2  # (n,) against (k, 1) -> (k, n)
+    return totals / totals.sum(), means, (gammas * squares).sum(axis=1) / divisors
 
 
 def log_likelihood(data, weights, means, varis):
@@ -97,10 +94,10 @@ def log_likelihood(data, weights, means, varis):
     ll = sum_j ln sum_i π_i N(x_j; µ_i, σ²_i)
     data (n,), parameters (k,) -> float. Handout, section 2.2; Bishop, equation 9.14.
     """
-    return expectation(data, weights, means, varis, return_ll=True)[1]
+    return float(expectation(data, weights, means, varis, return_logs=True)[1].sum())
 
 
-def train(data, k, tol, start=None, report=None):
+def train(data, k, tol, start=None, report=lambda *step: None):
     """Return the weights, means, varis and ll of the mixture that EM converges to.
 
     One iteration is E, M, then the ll of the new parameters. EM never lowers ll: it stops after the
@@ -111,20 +108,19 @@ def train(data, k, tol, start=None, report=None):
     """
     data = condense(data)
     weights, means, varis = checked_start(data, k, tol, start)
-    _, new = em_step(data, weights, means, varis)
-    previous_ll = -math.inf
+    _, new_weights, new_means, new_varis = em_step(data, weights, means, varis)
+    ll = -math.inf
     for iteration in itertools.count(1):
-        for old, now in (means, new[1]), (varis, new[2]):
-            np.copyto(now, old, where=new[0] == 0)  # without points, a component stays as it is
-        weights, means, varis = new
+        weights, owns = new_weights, new_weights > 0  # without points, a component stays as it is
+        means, varis = np.where(owns, new_means, means), np.where(owns, new_varis, varis)
         refuse_collapse(weights, means, varis, data.shift, iteration)
         # The E-step of the next iteration has the ll of these parameters in its denominators.
-        ll, new = em_step(data, weights, means, varis)
-        change, previous_ll = ll - previous_ll, ll
-        if report:
-            report(iteration, change, weights, means + data.shift, varis, ll)
+        new_ll, new_weights, new_means, new_varis = em_step(data, weights, means, varis)
+        change, ll = new_ll - ll, new_ll
+        fit = weights, means + data.shift, varis, ll
+        report(iteration, change, *fit)
         if change < tol:
-            return weights, means + data.shift, varis, ll
+            return fit
 
 
 def main(datapath, k, tol):
@@ -134,11 +130,13 @@ def main(datapath, k, tol):
 
 # ---- What train rests on: condensed data, a step over it, and what has no fit ----
 BLOCK = 2**16  # elements of gammas at a time: few enough for the processor's cache
-Q = 16  # nodes to a cell
+SMALL, LARGE = 1e-75, 1e75  # between these, squares and the ratios of squares are doubles
+CELLS, Q = 2**12, 16  # of the finest grid; nodes to a cell
 NODES = chebpts1(Q)  # Chebyshev's, in [-1, 1]
 COEFFICIENTS = np.linalg.inv(chebvander(NODES, Q - 1))  # row m: from values at the nodes to a_m
+LAST = COEFFICIENTS[-2:].T.copy()  # from values at the nodes to the last two a_m, (Q, 2)
 HALVES = COEFFICIENTS.T @ chebvander(np.append(NODES - 1, NODES + 1) / 2, Q - 1).T  # L_q, (Q, 2Q)
-Condensed = namedtuple("Condensed", "values shift low high grids")
+Condensed = namedtuple("Condensed", "values shift ends grids")  # ends, grids: of values - shift
 Grid = namedtuple("Grid", "width nodes counts sizes")  # m cells: nodes, counts (mQ,), sizes (m,)
 
 
@@ -151,14 +149,13 @@ def condense(data):
 
     A step needs sums of functions f that are smooth on the scale of the narrowest component. In a
     cell of width h around c, f is interpolated at Chebyshev's Q nodes u_q, so with counts c_q
-
         sum_j f(x_j) ≈ sum_q c_q f(c + h u_q/2),    c_q = sum_j L_q(2(x_j - c)/h),
         L_q(u) = (1 + 2 sum_m T_m(u_q) T_m(u))/Q,    u_q = cos((q - 1/2)π/Q),    0 < m < Q
     over the values x_j of the cell: exact for polynomials of degree < Q, and but for rounding where
     `resolves` finds the last Chebyshev coefficients of f to be rounding. One pass over the data
-    makes the finest cells; merging these in pairs makes coarser ones, without error.
-    data (n,) -> Condensed; its range and grids, coarse to fine, are those of x - shift. Raises
-    ValueError unless data is finite real numbers. Trefethen, chapters 3 and 4.
+    makes the finest grid; merging its cells in pairs makes the coarser ones, without error.
+    data (n,) -> Condensed; its grids are in order, coarse to fine. Raises ValueError unless data
+    is finite real numbers. Trefethen, chapters 3 and 4.
     """
     if isinstance(data, Condensed):
         return data
@@ -167,7 +164,7 @@ def condense(data):
         raise ValueError(f"expected 1-D real numbers, found shape {data.shape} of {data.dtype}")
     ends = [(block.min(), block.max()) for block in blocks_of(data, 0.0, BLOCK)]
     if not np.isfinite(ends).all():  # NaN spreads to both ends of its block
-        bad = next(j for j, x in enumerate(data) if not math.isfinite(x))
+        bad = np.argmin(np.isfinite(data))
         raise ValueError(f"expected finite numbers, found {data[bad]} at index {bad}: remove it")
     low, high = float(np.min(ends)), float(np.max(ends))
     # Far from 0, a double spends its digits on the offset of a mean. Where x - shift is exact for
@@ -178,62 +175,67 @@ def condense(data):
         counts = counts_of(data, shift, low, high)
         while len(counts) > 1:
             width, sizes = (high - low) / len(counts), counts.sum(axis=1)
-            full = np.flatnonzero(sizes > 0.5)
+            full = np.flatnonzero(sizes > 0.5)  # the others have no values
             nodes = low + width * (full[:, None] + 0.5 + NODES / 2)  # (m, 1) and (Q,) -> (m, Q)
-            grids.insert(0, Grid(width, nodes.ravel(), counts[full].ravel(), sizes[full]))
+            if nodes.size < len(data) / 2:  # or the values themselves would be as quick
+                grids.insert(0, Grid(width, nodes.ravel(), counts[full].ravel(), sizes[full]))
             counts = np.einsum("cj,qj->cq", counts.reshape(-1, 2 * Q), HALVES)
-    return Condensed(data, shift, low, high, grids)
+    return Condensed(data, shift, np.array([low, high]), grids)
 
 
 def counts_of(data, shift, low, high):
-    """Return the counts c_q of the finest grid, (cells, Q), from the sums of T_m over each cell."""
-    cells = min(2**12, 2 ** (len(data) // 32).bit_length() // 2)  # n/2 nodes at most
-    sums = np.zeros((Q, cells))
+    """Return the counts c_q of the finest grid, (CELLS, Q), from the sums of T_m over each cell."""
+    sums = np.zeros((Q, CELLS))
     for block in blocks_of(data, shift, BLOCK // 2):
-        place = (block - low) / (high - low) * cells
-        cell = np.minimum(place.astype(int), cells - 1)
+        place = (block - low) / (high - low) * CELLS
+        cell = np.minimum(place.astype(int), CELLS - 1)
         double = 4 * (place - cell) - 2  # 2u
         previous, current = double / 2, np.ones(len(block))  # T_-1 = T_1, T_0
         for m in range(Q):
-            sums[m] += np.bincount(cell, current, cells)
+            sums[m] += np.bincount(cell, current, CELLS)
             previous, current = current, np.subtract(double * current, previous, out=previous)
     return np.einsum("mc,mq->cq", sums, COEFFICIENTS)  # BLAS may round as the cores permit
 
 
 def resolves(grid, gammas, weights, varis):
     """Return whether a grid is fine enough for gammas, and for the weights and varis they give.
-    sum over cells of (|a_Q-2| + |a_Q-1|) size ≤ 1e-13 N_i,    a_m the Chebyshev coefficients of γ_i
+
+    sum over cells of (|a_Q-2| + |a_Q-1|) size ≤ 1e-12 N_i,    a_m the Chebyshev coefficients of γ_i
     """
-    tails = abs(gammas.reshape(len(gammas), -1, Q) @ COEFFICIENTS[-2:].T).sum(axis=2)  # (k, m)
-    exact = (tails * grid.sizes).sum(axis=1) <= 1e-13 * (gammas * grid.counts).sum(axis=1)
+    tails = grid.sizes @ abs(gammas.reshape(len(gammas), -1, Q) @ LAST)  # (k, 2)
+    exact = tails.sum(axis=1) <= 1e-12 * weights * grid.sizes.sum()
     # Of less than a cell, σ_i would be a small difference of large terms.
-    return exact.all() and (varis[weights > 0] > grid.width**2).all()
+    return exact.all() and grid.width**2 < varis.min(where=weights > 0, initial=math.inf)
 
 
 def em_step(data, weights, means, varis):
-    """Return the ll of the parameters, and the parameters that one EM step makes of them.
+    """Return the ll of the parameters, and the weights, means and varis that EM makes of them.
 
     The step is made on the coarsest grid that resolves it, or else over the values, in blocks b
-    that are pooled by the law of total variance: σ²_i is the mean of σ²_ib plus the variance of
-    µ_ib, weighted by N_ib. The means are those of x - shift.
+    that are pooled by the law of total variance,
+    µ_i = sum_b N_ib µ_ib / N_i,    σ²_i = sum_b N_ib (σ²_ib + (µ_ib - µ_i)²) / N_i
     """
-    narrow = data.grids and varis[weights > 0].min()  # no cell wider than σ resolves
-    for grid in (grid for grid in data.grids if grid.width**2 < narrow):
-        gammas, ll = expectation(grid.nodes, weights, means, varis, grid.counts, return_ll=True)
-        new = maximization(grid.nodes, gammas * grid.counts)
-        if resolves(grid, gammas, new[0], new[2]):
-            return ll, new
-    steps = []
+    narrowest = varis.min(where=weights > 0, initial=math.inf)
+    for grid in data.grids:
+        if grid.width**2 < narrowest:
+            gammas, logs = expectation(grid.nodes, weights, means, varis, return_logs=True)
+            new = maximization(grid.nodes, gammas * grid.counts)
+            if resolves(grid, gammas, new[0], new[2]):
+                return float((grid.counts * logs).sum()), *new
+    ll, blocks = 0.0, []
     for block in blocks_of(data.values, data.shift, BLOCK // len(weights) + 1):
-        gammas, ll = expectation(block, weights, means, varis, return_ll=True)
-        steps.append((ll, len(block), *maximization(block, gammas)))
-    if len(steps) == 1:
-        return ll, steps[0][2:]
-    lls, sizes, *parts = zip(*steps)
-    weights, means, varis = (np.transpose(part) for part in parts)  # of the blocks, (k, b)
-    new_weights, new_means, between = maximization(means, weights * sizes)
-    within = maximization(varis, weights * sizes)[1]
-    return math.fsum(lls), (new_weights, new_means, between + within)
+        gammas, logs = expectation(block, weights, means, varis, return_logs=True)
+        ll += float(logs.sum())
+        new = maximization(block, gammas)
+        blocks.append((new[0] * len(block), *new[1:]))
+    if len(blocks) == 1:
+        return ll, *new
+    points, means, varis = np.transpose(blocks, (1, 2, 0))  # N_ib, µ_ib, σ²_ib, each (k, b)
+    totals = points.sum(axis=1)
+    divisors = totals + (totals == 0)
+    new_means = (points * means).sum(axis=1) / divisors
+    varis = varis + (means - new_means[:, None]) ** 2
+    return ll, totals / totals.sum(), new_means, (points * varis).sum(axis=1) / divisors
 
 
 def blocks_of(data, shift, size):
@@ -249,12 +251,13 @@ def checked_start(data, k, tol, start):
     needed, sample = max(k, 2), data.values[:: len(data.values) // 1000 + 1]
     if len(set(sample.tolist())) < needed and (found := len(np.unique(data.values))) < needed:
         raise ValueError(f"expected {needed} distinct values, found {found}: use fewer components")
-    if not 1e-75 < data.high / 2 - data.low / 2 < 1e75:  # squares, and their ratios, are doubles
-        raise ValueError(f"a range of {data.high - data.low} is not 1e-75 to 1e75: rescale it")
+    low, high = data.ends.tolist()
+    if not SMALL < high / 2 - low / 2 < LARGE:
+        raise ValueError(f"a range of {high - low} is not {SMALL} to {LARGE}: rescale the data")
     if start is None:
-        return initialize([data.low, data.high], int(k))  # all that it needs is the range
+        return initialize(data.ends, int(k))  # of the values it needs the least and the greatest
     weights, means, varis = np.array(start, float) - [[0], [data.shift], [0]]
-    sane = (weights >= 0) & (abs(means) < 1e75) & (varis > 1e-150) & (varis < 1e150)
+    sane = (weights >= 0) & (abs(means) < LARGE) & (varis > SMALL**2) & (varis < LARGE**2)
     if sane.shape != (k,) or not sane.all() or not math.isclose(weights.sum(), 1, rel_tol=1e-6):
         raise ValueError(f"expected {k} weights that sum to 1, means, varis > 0, found {start}")
     return weights, means, varis
@@ -263,9 +266,9 @@ def checked_start(data, k, tol, start):
 def refuse_collapse(weights, means, varis, shift, iteration):
     """Raise Collapse if a standard deviation is down to the rounding of its mean."""
     for i in np.flatnonzero((weights > 0) & (varis <= np.maximum((32 * EPS * means) ** 2, TINY))):
-        what = f"component {i + 1} collapsed onto the value {means[i] + shift:.15g}"
-        why = f"in iteration {iteration}, where the likelihood is unbounded"
-        raise Collapse(f"{what} {why}: use fewer components, a larger tol, or --restarts")
+        what = f"component {i + 1} collapsed onto the value {means[i] + shift:.15g} in iteration"
+        remedy = "use fewer components, a larger tol, or --restarts"
+        raise Collapse(f"{what} {iteration}, where the likelihood is unbounded: {remedy}")
 
 
 # ---- Restarts ----
@@ -299,19 +302,16 @@ def best_of(data, k, tol, restarts, seed, report):
 
 
 # ---- Reading numbers ----
-def read_text(text, name):
-    """Return the numbers in an open text file, one a line, condensed; messages call it `name`."""
-    if not text.seekable():  # a pipe can be read only once
-        text = io.TextIOWrapper(io.BytesIO(text.buffer.read()), "utf-8-sig")
-    packed = name.endswith((".gz", ".bz2", ".xz", ".lzma"))  # by its name, to loadtxt
+def read_text(content, name):
+    """Return the numbers in the bytes of a file, one a line, condensed; messages give its name."""
+    # Without a single number in the text, loadtxt warns on standard error.
     with contextlib.redirect_stderr(None), contextlib.suppress(ValueError, UserWarning):
-        lines = name if os.path.isfile(name) and not packed else text  # a name is read faster
-        return condense(np.loadtxt(lines, ndmin=2, encoding="utf-8-sig").squeeze(axis=1))
+        text = io.TextIOWrapper(io.BytesIO(content), "utf-8-sig")
+        return condense(np.loadtxt(text, ndmin=2).squeeze(axis=1))
     # Now that something is wrong, a second look finds the line: loadtxt does not count all of them.
-    text.buffer.seek(0)
-    lines = io.StringIO(text.buffer.read().decode("utf-8-sig", "surrogateescape"), newline=None)
+    text = io.TextIOWrapper(io.BytesIO(content), "utf-8-sig", "surrogateescape")
     expected = "expected one finite number a line, in UTF-8, with a decimal point, found"
-    for number, line in enumerate(lines, 1):
+    for number, line in enumerate(text, 1):
         word = line.partition("#")[0].strip()
         with contextlib.suppress(ValueError):
             line.encode()  # fails where surrogateescape has let a byte through that is not UTF-8
@@ -328,8 +328,8 @@ def read_data(datapath):
     try:
         if name.lower().endswith(".npy"):
             return condense(np.lib.format.open_memmap(name, mode="r"))
-        with open(0 if datapath == "-" else datapath, encoding="utf-8-sig") as text:
-            return read_text(text, name)
+        with open(0 if datapath == "-" else datapath, "rb") as file:
+            return read_text(file.read(), name)
     except OSError as error:
         raise ValueError(f"cannot read {name}: {error.strerror}") from None
     except Exception as error:  # of any kind, and any number of lines, for a broken .npy header
@@ -358,36 +358,35 @@ def parse_arguments():
     add("--seed", type=int, default=0, metavar="S", help="of the random starts (default: 0)")
     add("-v", "--verbose", action="store_true", help="show every iteration")
     args = parser.parse_args()
-    ends = [int(end) for end in args.k.split("-") if end.isdecimal() and len(end) < 10]
-    if not ends or "-".join(map(str, ends)) != args.k or not 1 <= ends[0] <= ends[-1] or ends[2:]:
+    ends = re.fullmatch("([0-9]{1,9})(?:-([0-9]{1,9}))?", args.k)
+    if not ends or not 1 <= int(ends[1]) <= int(ends[2] or ends[1]):
         parser.error(f"argument k: expected k ≥ 1, or a range such as 2-6, found {args.k[:40]!r}")
+    args.k = range(int(ends[1]), int(ends[2] or ends[1]) + 1)
     if not 0 < args.tol < math.inf:
         parser.error(f"argument tol: expected a finite number above 0, found {args.tol}")
     if args.restarts < 0 or args.seed < 0:
         parser.error("arguments --restarts and --seed: expected whole numbers of at least 0")
-    args.k = range(ends[0], ends[-1] + 1)
     return args
 
 
-def formatted(data, n, tol, start, iterations, weights, means, varis, ll):
+def formatted(name, n, tol, start, iterations, fit):
     """Return the text that gmm-visualize.py reads, and a last line for people."""
-    k, data = len(weights), data.replace("\n", "\\n").replace("\r", "\\r")
-    facts = {"data": data, "n": n, "k": k, "tol": tol, "start": start, "iterations": iterations}
-    for name, values in ("weights", weights), ("means", means), ("varis", varis):
-        facts[name] = " ".join(map(repr, values.tolist()))
+    weights, means, varis, ll = fit
+    k = len(weights)
+    facts = {"data": name, "n": n, "k": k, "tol": tol, "start": start, "iterations": iterations}
+    for key, values in zip(("weights", "means", "varis"), fit):
+        facts[key] = " ".join(map(repr, values.tolist()))
     facts |= {"ll": ll, "bic": (3 * k - 1) * math.log(n) - 2 * ll}
     # Four digits, or until the last one of the mean is at most a tenth of σ.
     digits = np.maximum(4, 3 + np.log10(1 + abs(means) / np.sqrt(varis)).astype(int))
     terms = zip(weights, means, digits, varis)
     formula = " + ".join(f"{w:#.4g} N(x | {m:#.{d}g}, {v:#.4g})" for w, m, d, v in terms)
-    formula = formula.replace(". ", " ").replace(".,", ",").replace(".)", ")")  # 1234. is 1234
+    formula = re.sub(r"\.(?!\d)", "", formula)  # 1234, not 1234.
     return "".join(f"{key}: {fact}\n" for key, fact in facts.items()) + f"p(x) = {formula}\n"
 
 
-def notes(n, start, lost, restarts, weights, means, varis):
+def notes(n, start, weights, means, varis):
     """Yield a sentence for whatever makes a valid fit of n points a useless one."""
-    if lost:
-        yield f"{lost} of {restarts + 1} starts collapsed and were left out"
     for i, points in enumerate(n * weights, 1):
         if points == 0:
             yield f"component {i} owns no point and keeps its mean: try fewer components"
@@ -402,45 +401,46 @@ def notes(n, start, lost, restarts, weights, means, varis):
         yield f"components {', '.join(map(str, twins))} coincide; {remedy}"
 
 
-def reporter(verbose):
-    """Return a `report` that shows progress, and the iterations of each start, which it counts."""
+def print_fit(data, k, args):
+    """Fit k components, showing progress, and print the notes and the fit; or raise ValueError."""
     iterations, shown = {}, time.monotonic() + 0.9
 
     def report(start, iteration, change, weights, means, varis, ll):
         nonlocal shown
         iterations[start] = iteration
-        if verbose or (os.isatty(2) and time.monotonic() > shown + 0.1):
+        if args.verbose or (os.isatty(2) and time.monotonic() > shown + 0.1):
             shown = time.monotonic()
-            line = f"k = {len(weights)}, {start}: iteration {iteration}, ll {ll:.10g}"
-            say(f"{line}, change {change:.3g}", end="\n" if verbose else "")
+            line = f"k = {k}, {start}: iteration {iteration}, ll {ll:.10g}, change {change:.3g}"
+            say(line, end="\n" if args.verbose else "")
 
-    return report, iterations
+    fit, start, lost = best_of(data, k, args.tol, args.restarts, args.seed, report)
+    if lost:
+        say(f"gmm-em.py: note: {lost} of {args.restarts + 1} starts collapsed and were left out")
+    n, name = len(data.values), args.data.replace("\n", "\\n").replace("\r", "\\r")
+    for note in notes(n, start, *fit[:3]):
+        say(f"gmm-em.py: note: {note}")
+    say("", end="")
+    try:  # past sys.stdout, which knows neither every name nor a full disk
+        with open(1, "w", encoding="utf-8", errors="surrogateescape", closefd=False) as output:
+            output.write(formatted(name, n, args.tol, start, iterations[start], fit))
+    except OSError as error:
+        say(f"gmm-em.py: error: cannot write the result: {error.strerror}", 1)
 
 
 def command_line():
     """Read, fit and print, as the command line asks."""
-    args, code = parse_arguments(), 0
+    args = parse_arguments()
     try:
         data = read_data(args.data)
     except ValueError as error:
         say(f"gmm-em.py: error: {error}", 2)
-    name, n = args.data if args.data != "-" else "standard input", len(data.values)
+    name, code = args.data if args.data != "-" else "standard input", 0
     for k in args.k:
-        report, iterations = reporter(args.verbose)
         try:
-            fit, start, lost = best_of(data, k, args.tol, args.restarts, args.seed, report)
+            print_fit(data, k, args)
         except ValueError as error:
             say(f"gmm-em.py: error: {name}: k = {k}: {error}")
             code = 1
-            continue
-        for note in notes(n, start, lost, args.restarts, *fit[:3]):
-            say(f"gmm-em.py: note: {note}")
-        say("", end="")
-        try:  # past sys.stdout, which knows neither every name nor a full disk
-            with open(1, "w", encoding="utf-8", errors="surrogateescape", closefd=False) as output:
-                output.write(formatted(args.data, n, args.tol, start, iterations[start], *fit))
-        except OSError as error:
-            say(f"gmm-em.py: error: cannot write the result: {error.strerror}", 1)
     sys.exit(code)
 
 
