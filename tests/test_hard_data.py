@@ -40,7 +40,6 @@ def groups(*parts):
 
 
 PLAIN = groups((150, 2, 0.6), (100, 6, 0.8), (50, 14, 1.2))
-BINNED = np.round(4 * PLAIN) / 4
 EPOCH = 1.7e9 + groups((300, 0, 1), (300, 6, 1))
 START = np.full(3, 1 / 3), PLAIN.min() + np.arange(1, 4) * np.ptp(PLAIN) / 3, np.ones(3)
 
@@ -61,11 +60,10 @@ HARD = {
     "values 1e-6 apart": (5 + 1e-6 * PLAIN, 2, 1e-6),
     "an integer range of 1e6": (np.round(1e6 * PLAIN).astype(np.int64), 3, 1e-6),
     "an outlier a million sds away": (groups((200, 0, 1), (20, 1e6, 1)), 2, 1e-6),
-    "k = 1 with a lone outlier a million sds away": (groups((200, 0, 1), (1, 1e6, 1)), 1, 1e-6),
     "far groups, components between them": (groups((60, 0, 1), (60, 1e4, 1)), 5, 1e-6),
     "two points": (np.array([0.25, 1.75]), 1, 1e-6),
     "twelve components for fifteen points": (groups((15, 0, 3)), 12, 1.0),
-    "binned": (BINNED, 3, 1e-6),
+    "binned": (np.round(4 * PLAIN) / 4, 3, 1e-6),
     "mostly ties": (np.repeat([1.0, 2.0, 3.0, 5.0, 7.0, 8.0], [40, 3, 30, 4, 50, 9]), 2, 1e-3),
 }
 
@@ -85,14 +83,6 @@ def test_the_published_fit_of_the_galaxies_comes_out_in_either_unit(em):
     assert ll + 82 * math.log(1000) == pytest.approx(-203.4820, abs=5e-5)
 
 
-def test_variances_of_epoch_seconds_are_right_to_six_digits(em):
-    """The truth is the variance of each group about its own mean: they are 60 sds apart."""
-    parts = groups((300, 0, 1)), groups((500, 60, 1))
-    stored = [(1.7e9 + part) - 1.7e9 for part in parts]  # exact, by Sterbenz's lemma
-    varis = em.train(1.7e9 + np.concatenate(stored), 2, 1e-6)[2]
-    np.testing.assert_allclose(varis, [np.var(part) for part in stored], rtol=1e-6)
-
-
 def test_one_m_step_far_from_0_keeps_the_digits_of_the_variance(em):
     """On such data E[x²] - µ² gives 6.0, or less than 0; `train` would hide that by its shift."""
     data = 1e8 + groups((1000, 0, 0.1))
@@ -109,94 +99,76 @@ def test_a_tol_below_the_rounding_of_ll_ends_by_itself(em, trace, name):
     assert ll >= em.train(data, k, 1e-6)[3] - resolution
 
 
+NO_MIXTURES = [  # weights, means and varis of a start
+    ([0.5, 0.6], [1, 2], [1, 1]),
+    ([-0.5, 1.5], [1, 2], [1, 1]),
+    ([0.5, 0.5], [1, math.nan], [1, 1]),
+    ([0.5, 0.5], [1, -9e75], [1, 1]),
+    *(([0.5, 0.5], [1, 2], [1, vari]) for vari in (0, -1, 1e-151, 1e151, math.inf)),
+    ([1.0], [1], [1]),
+]
+
+
 @pytest.mark.parametrize(
-    "data, k, tol, message",
+    "message, data, k, tol, start",
     [
-        ([1.0, 2.0, 2.0, 3.0], 4, 1, "expected 4 distinct values, found 3"),
-        ([1.0, 2.0, 2.0, 3.0], 10**20, 1, f"expected {10**20} distinct values, found 3"),
-        ([5.0] * 3000, 1, 1, "expected 2 distinct values, found 1"),
-        ([1.7e9], 1, 1, "expected 2 distinct values, found 1"),
-        ([0.0, -0.0], 1, 1, "expected 2 distinct values, found 1"),
-        ([], 1, 1, "found shape (0,)"),
-        ([[1.0, 2.0]], 1, 1, "expected 1-D real numbers, found shape (1, 2)"),
-        ([1.0, math.nan, 2.0], 1, 1, "expected finite numbers, found nan at index 1"),
-        ([0.0] * 100_000 + [-math.inf], 1, 1, "found -inf at index 100000"),
-        ([0.0, 5e-324], 1, 1, "is not 1e-75 to 1e75: rescale"),
-        ([-1e308, 1e308], 2, 1, "is not 1e-75 to 1e75: rescale"),
-        *((PLAIN, k, 1, "k ≥ 1") for k in (0, -1, 1.5)),
-        *((PLAIN, 2, tol, "a finite tol > 0") for tol in (0, -1, math.nan, math.inf)),
+        ("expected 4 distinct values, found 3", [1.0, 2.0, 2.0, 3.0], 4, 1, None),
+        ("expected 100000000000 distinct values, found 3", [1.0, 2.0, 2.0, 3.0], 10**11, 1, None),
+        ("expected 2 distinct values, found 1", [5.0] * 3000, 1, 1, None),
+        ("expected 2 distinct values, found 1", [0.0, -0.0], 1, 1, None),
+        ("found shape (0,)", [], 1, 1, None),
+        ("expected 1-D real numbers, found shape (1, 2)", [[1.0, 2.0]], 1, 1, None),
+        ("expected finite numbers, found nan at index 1", [1.0, math.nan, 2.0], 1, 1, None),
+        ("found -inf at index 100000", [0.0] * 100_000 + [-math.inf], 1, 1, None),
+        ("is not 1e-75 to 1e+75: rescale", [0.0, 5e-324], 1, 1, None),
+        ("is not 1e-75 to 1e+75: rescale", [-1e308, 1e308], 2, 1, None),
+        *(("k ≥ 1", PLAIN, k, 1, None) for k in (0, -1, 1.5)),
+        *(("a finite tol > 0", PLAIN, 2, tol, None) for tol in (0, -1, math.nan, math.inf)),
+        *(("weights that sum to 1, means, varis > 0", PLAIN, 2, 1, bad) for bad in NO_MIXTURES),
     ],
 )
-def test_what_cannot_be_fitted_is_said_before_the_first_iteration(em, data, k, tol, message):
+def test_what_cannot_be_fitted_is_said_before_the_first_iteration(em, message, data, k, tol, start):
     with pytest.raises(ValueError, match=re.escape(message)):
-        em.train(data, k, tol, report=lambda *_: pytest.fail("EM started"))
+        em.train(data, k, tol, start, lambda *_: pytest.fail("EM started"))
 
 
-@pytest.mark.parametrize(
-    "start",
-    [
-        ([0.5, 0.6], [1, 2], [1, 1]),
-        ([-0.5, 1.5], [1, 2], [1, 1]),
-        ([0.5, 0.5], [1, math.nan], [1, 1]),
-        ([0.5, 0.5], [1, 2], [1, 0]),
-        ([0.5, 0.5], [1, 2], [1, -1]),
-        ([0.5, 0.5], [1, 2], [1, math.inf]),
-        ([1.0], [1], [1]),
-    ],
-)
-def test_a_start_that_is_no_mixture_is_refused(em, start):
-    with pytest.raises(ValueError, match="expected 2 weights that sum to 1, means, varis > 0"):
-        em.train(PLAIN, 2, 1, start)
-
-
-@pytest.mark.parametrize("mean", [9e99, -9e153, 9e199])
-def test_a_start_beyond_any_data_is_refused_or_gives_a_fit(em, mean):
-    with warnings.catch_warnings(), contextlib.suppress(ValueError):
+def test_a_start_far_beyond_the_data_gives_a_fit(em):
+    with warnings.catch_warnings():
         warnings.simplefilter("error")
-        for means in ([mean, mean], [4, mean]):
-            fit = em.train(PLAIN, 2, 1, ([0.5, 0.5], means, [1, 1]))
-            assert np.isfinite(np.hstack(fit)).all()
+        weights, means, varis, ll = em.train(PLAIN, 2, 1, ([0.5, 0.5], [4, 9e74], [1, 2e-150]))
+    assert (list(weights), means[1], varis[1]) == ([1, 0], 9e74, 2e-150)
+    assert ll == pytest.approx(em.train(PLAIN, 1, 1)[3])
 
 
 # Collapse
 
-TIED = np.concatenate([groups((50, 0, 1)), [3.3, 3.3, 3.3]])
-TIED_START = np.array([0.9, 0.1]), np.array([0, 3.3]), np.array([1, 0.01])
-
-
-def verdict(em, data, k, start):
-    """Return how a fit ends: "fits", or the component that collapsed and the iteration."""
-    try:
-        em.train(data, k, 1e-6, start)
-        return "fits"
-    except em.Collapse as error:
-        return re.findall(r"component (\d+) .* in iteration (\d+),", str(error))
-
 
 @pytest.mark.parametrize("unit", [1e-9, 1 / 3, 1e3, 1e12])
-@pytest.mark.parametrize("data, k, start", [(TIED, 2, TIED_START), (PLAIN, 3, START)])
-def test_the_verdict_on_a_collapse_is_the_same_in_any_unit(em, data, k, start, unit):
-    expected = verdict(em, data, k, start)
-    assert (expected == "fits") == (data is PLAIN)
-    assert verdict(em, data * unit, k, scaled(start, unit)) == expected
+def test_a_collapse_comes_in_the_same_iteration_in_any_unit(em, unit):
+    data, start = np.append(groups((50, 0, 1)), [3.3] * 3), ([0.9, 0.1], [0, 3.3], [1, 0.01])
+    found = []
+    for scale in (1.0, unit):
+        with pytest.raises(em.Collapse) as error:
+            em.train(data * scale, 2, 1e-6, scaled(start, scale))
+        found.append(re.findall(r"component (\d+) .* in iteration (\d+),", str(error.value)))
+    assert found[0] == found[1]
 
 
-@pytest.mark.parametrize("value", [0.0, 1e-3, 1.7e9, -1e15])
+@pytest.mark.parametrize("value", ["0", "0.001", "1700000000.25", "-1e+15"])
 def test_a_collapse_is_seen_at_any_offset_and_names_its_value(em, value):
-    data = np.concatenate([value + np.arange(-20.0, 21.0), [value] * 50])
-    start = [0.5, 0.5], [value, value], [100, 0.01]
-    with pytest.raises(em.Collapse, match="component 2 collapsed onto the value") as error:
+    centre = float(value)
+    data = np.concatenate([centre + np.arange(-20.0, 21.0), [centre] * 50])
+    start = [0.5, 0.5], [centre, centre], [100, 0.01]
+    message = f"component 2 collapsed onto the value {value} in iteration"
+    with pytest.raises(em.Collapse, match=re.escape(message)):
         em.train(data, 2, 1e-6, start)
-    assert float(re.search("value (.*?) in", str(error.value))[1]) == pytest.approx(value, abs=1e-9)
 
 
 @pytest.mark.parametrize("offset", [0.0, 1.0, -1e3])
 def test_a_component_narrow_but_honest_is_not_refused(em, offset):
     """Its sd is 1e-8 of the range, and a thousand times what the values can resolve."""
-    narrow = 1e-8 * groups((200, 0, 1))
-    data = np.concatenate([offset + narrow, offset + np.linspace(-0.5, 0.5, 200)])
-    start = [0.5, 0.5], [offset, offset], [1e-16, 0.1]
-    varis = em.train(data, 2, 1e-6, start)[2]
+    data = offset + np.append(1e-8 * groups((200, 0, 1)), np.linspace(-0.5, 0.5, 200))
+    varis = em.train(data, 2, 1e-6, ([0.5, 0.5], [offset, offset], [1e-16, 0.1]))[2]
     assert math.sqrt(varis[0]) == pytest.approx(1e-8, rel=0.2)
 
 
@@ -204,15 +176,11 @@ def test_a_component_narrow_but_honest_is_not_refused(em, offset):
 
 small = st.floats(-10, 10)
 scales = st.builds(lambda m, e: m * 10.0**e, small, st.integers(-12, 12))
-ties = st.sampled_from([0.0, -0.0, 1.0, -1.0, 1 + EPS, 3.3, 7.0, 1e6, 1e-6, 5e-324])
-denormals = st.floats(-1e-300, 1e-300)
-extremes = st.sampled_from([1e308, -1e308, 1e154, -1e-154, 5e-324]) | st.floats(
-    allow_nan=False, allow_infinity=False
-)
-values = st.sampled_from([small, small, scales, scales | ties, ties, denormals, extremes])
+ties = st.sampled_from([0.0, -0.0, 1.0, -1.0, 1 + EPS, 3.3, 1e6, 1e-6, 5e-324, 1e154, -1e-154])
+values = st.sampled_from([small, scales, scales | ties, ties, st.floats(-1e308, 1e308)])
 lists = values.flatmap(lambda value: st.lists(value, min_size=1, max_size=40))
-units = st.sampled_from([1.0, 1.0, 1.0, 1e-9, 1e12, 1e-95, 1e95])
-offsets = st.sampled_from([0.0, 0.0, 0.0, 1.0, -1e5, 1.7e9, 1e15, -1e300, 1e-300])
+units = st.sampled_from([1.0, 1.0, 1e-9, 1e12, 1e-95, 1e95])
+offsets = st.sampled_from([0.0, 0.0, 1.0, -1e5, 1.7e9, 1e15, -1e300, 1e-300])
 
 
 @st.composite
@@ -222,22 +190,17 @@ def hostile(draw):
     return np.repeat(np.clip(data, -1e308, 1e308), draw(st.integers(1, 3)))
 
 
-@settings(
-    deadline=None, derandomize=True, max_examples=400, suppress_health_check=[HealthCheck.too_slow]
-)
+@settings(deadline=None, derandomize=True, max_examples=400, suppress_health_check=HealthCheck)
 @example(data=np.array([-1e308, 1e308]), k=2, tol=1.0)
 @example(data=np.array([0, 5e-324, 1e-323]), k=3, tol=5e-324)
 @example(data=np.array([1.0, 1 + EPS, 1 + 2 * EPS]), k=2, tol=1e-300)
 @given(hostile(), st.integers(1, 6), st.sampled_from([1.0, 1e-3, 1e-6, 1e-12, 1e-300, 5e-324]))
 def test_hostile_data_gets_a_valid_fit_or_a_value_error(em, data, k, tol):
-    with warnings.catch_warnings():
+    with warnings.catch_warnings(), contextlib.suppress(ValueError):
         warnings.simplefilter("error")
-        try:
-            weights, means, varis, ll = em.train(data, k, tol)
-        except ValueError:
-            return
-    assert (weights >= 0).all() and weights.sum() == pytest.approx(1)
-    # A mean is a rounded average: it may leave the range by the rounding of the largest value.
-    slack = 1e-12 * np.abs(data).max()
-    assert (means >= data.min() - slack).all() and (means <= data.max() + slack).all()
-    assert np.isfinite(varis).all() and (varis > 0).all() and math.isfinite(ll)
+        weights, means, varis, ll = em.train(data, k, tol)
+        assert (weights >= 0).all() and weights.sum() == pytest.approx(1)
+        # A mean is a rounded average: it may leave the range by the rounding of the largest value.
+        slack = 1e-12 * np.abs(data).max()
+        assert (means >= data.min() - slack).all() and (means <= data.max() + slack).all()
+        assert np.isfinite(varis).all() and (varis > 0).all() and math.isfinite(ll)
