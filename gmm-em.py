@@ -8,14 +8,13 @@ The model is a weighted sum of k Gaussian densities,
     weights   π_i, i = 1..k   shape (k,)     positive or 0, they sum to 1
     means     µ_i             shape (k,)     in the unit of the data
     varis     σ²_i            shape (k,)     variances (not standard deviations), unit squared
-    gammas    γ_ij            shape (k, n)   the share of component i in point j; columns sum to 1
-    counts    c_j             shape (n,)     how many values point j stands for, if not one
+    gammas    γ_ij            shape (k, n)   the responsibility (share) of component i for point j
     ll                                       ln p(x_1, ..., x_n), a sum over the values
-    tol                                      EM stops once ll rises by less: 1, or 1e-6 to quote
+    tol                                      EM stops once ll rises by less; 1e-6 for firm figures
 
 Usage: python gmm-em.py data.txt 4 1      (the data, k, tol; --help has the options)
-"Handout" is the assignment, "Bishop" is Pattern Recognition and Machine Learning (2006),
-"Trefethen" is Approximation Theory and Approximation Practice (2013).
+Cited are sections of the handout, equations of Bishop, Pattern Recognition and Machine Learning
+(2006), and chapters of Trefethen, Approximation Theory and Approximation Practice (2013).
 """
 
 import argparse
@@ -33,7 +32,7 @@ from collections import namedtuple
 import numpy as np
 from numpy.polynomial.chebyshev import chebpts1, chebvander
 
-EPS, TINY = sys.float_info.epsilon, sys.float_info.min  # rounding of 1; least of all digits
+EPS, TINY = sys.float_info.epsilon, sys.float_info.min  # spacing at 1; the least normal double
 
 
 # ---- The functions of the handout ----
@@ -41,33 +40,31 @@ def initialize(data, k):
     """Return the start of EM: equal weights, means spread over the range, variances 1.
 
     π_i = 1/k,  µ_i = x_min + i (x_max - x_min)/k,  σ²_i = 1        for i = 1..k
-    data (n,) -> weights, means, varis, each (k,). Handout, section 2.1.
+    data (n,) -> weights, means, varis, each (k,). Handout, 2.1.
     """
-    low, high = float(np.min(data)), float(np.max(data))
-    means = low + np.arange(1, k + 1) * (high - low) / k
+    means = np.linspace(float(np.min(data)), float(np.max(data)), k + 1)[1:]
     return np.full(k, 1 / k), means, np.ones(k)
 
 
 def expectation(data, weights, means, varis, return_logs=False):
-    """Return gammas, the share of each component in each point.
+    """Return gammas, the responsibility of each component for each point.
 
     γ_ij = π_i N(x_j; µ_i, σ²_i) / p(x_j),    p(x_j) = sum_l π_l N(x_j; µ_l, σ²_l)
-    data (n,), parameters (k,) -> gammas (k, n). With `return_logs` also ln p(x_j), (n,), which the
-    denominators hold already. Handout, section 3.1; Bishop, equation 9.23.
+    data (n,), parameters (k,) -> gammas (k, n), whose columns sum to 1. With `return_logs`
+    also ln p(x_j), (n,), which the denominators hold already. Handout, 3.1; Bishop, 9.23.
     """
     data, weights, means, varis = (np.asarray(a, float) for a in (data, weights, means, varis))
-    # Far from every component all the densities underflow to 0. Their logs do not, and relative
-    # to the largest of them, the peak, at least one term of p(x_j) is 1.
+    # Log-sum-exp: far from every component all the densities underflow to 0. Their logs do not, and
+    # relative to the largest of them, the peak, at least one term of p(x_j) is 1.
     with np.errstate(divide="ignore", over="ignore"):  # ln 0 = -inf: a component without points
         log_scales = np.log(weights) - 0.5 * np.log(2 * np.pi * varis)
-        gammas = (data - means[:, None]) ** 2  # (n,) against (k, 1) -> (k, n), then in place
-        gammas *= -0.5 / varis[:, None]
-    gammas += log_scales[:, None]  # ln π_i N(x_j; µ_i, σ²_i)
-    peaks = gammas.max(axis=0)  # (n,)
-    gammas -= peaks
-    np.exp(gammas, out=gammas)
-    totals = gammas.sum(axis=0)  # p(x_j) / exp(peak_j)
-    gammas *= 1 / totals
+        terms = (data - means[:, None]) ** 2  # (n,) against (k, 1) -> (k, n), then in place
+        terms *= -0.5 / varis[:, None]
+    terms += log_scales[:, None]  # ln π_i N(x_j; µ_i, σ²_i)
+    peaks = terms.max(axis=0)  # (n,)
+    terms -= peaks
+    totals = np.exp(terms, out=terms).sum(axis=0)  # p(x_j) / exp(peak_j)
+    gammas = np.divide(terms, totals, out=terms)
     return (gammas, np.log(totals) + peaks) if return_logs else gammas
 
 
@@ -76,14 +73,14 @@ def maximization(data, gammas):
 
     N_i = sum_j γ_ij,  π_i = N_i / sum_l N_l,  µ_i = sum_j γ_ij x_j / N_i,
     σ²_i = sum_j γ_ij (x_j - µ_i)² / N_i
-    data (n,), gammas (k, n), times counts if there are any -> weights, means, varis, each (k,); for
-    a row of gammas that is all 0, three zeros. Handout, section 3.1; Bishop, 9.24 to 9.27.
+    data (n,), gammas (k, n), times counts if there are any -> weights, means, varis, each (k,). An
+    N_i too small to have digits is taken for 0. Handout, 3.1; Bishop, 9.24-9.27.
     """
     data, gammas = np.asarray(data, float), np.asarray(gammas, float)
     totals = gammas.sum(axis=1)  # N_i
-    totals[totals < TINY / EPS] = 0  # what is smaller has lost its digits
+    totals[totals < TINY / EPS] = 0
     divisors = totals + (totals == 0)  # for an empty row, 0/1 instead of 0/0
-    means = (gammas * data).sum(axis=1) / divisors
+    means = (gammas * data).sum(axis=1) / divisors  # not @: BLAS may round as the cores permit
     squares = (data - means[:, None]) ** 2  # (n,) against (k, 1) -> (k, n)
     return totals / totals.sum(), means, (gammas * squares).sum(axis=1) / divisors
 
@@ -92,7 +89,7 @@ def log_likelihood(data, weights, means, varis):
     """Return the log-likelihood ll of the data.
 
     ll = sum_j ln sum_i π_i N(x_j; µ_i, σ²_i)
-    data (n,), parameters (k,) -> float. Handout, section 2.2; Bishop, equation 9.14.
+    data (n,), parameters (k,) -> float. Handout, 2.2; Bishop, 9.14.
     """
     return float(expectation(data, weights, means, varis, return_logs=True)[1].sum())
 
@@ -104,12 +101,12 @@ def train(data, k, tol, start=None, report=lambda *step: None):
     first iteration t ≥ 2 with ll_t - ll_(t-1) < tol, which takes in a fall by rounding.
     data (n,), or condensed, `start` (weights, means, varis) -> parameters (k,), ll. Calls
     `report(iteration, change, weights, means, varis, ll)` after every iteration. Raises ValueError
-    for what has no fit, Collapse where a variance is rounding. Handout, 3.1; Bishop, 9.2.2.
+    for what has no fit, Collapse where σ_i is down to rounding. Handout, 3.1; Bishop, 9.23-9.28.
     """
     data = condense(data)
     weights, means, varis = checked_start(data, k, tol, start)
     _, new_weights, new_means, new_varis = em_step(data, weights, means, varis)
-    ll = -math.inf
+    ll = -math.inf  # none before iteration 1, whose infinite change never ends the loop
     for iteration in itertools.count(1):
         weights, owns = new_weights, new_weights > 0  # without points, a component stays as it is
         means, varis = np.where(owns, new_means, means), np.where(owns, new_varis, varis)
@@ -131,12 +128,12 @@ def main(datapath, k, tol):
 # ---- What train rests on: condensed data, a step over it, and what has no fit ----
 BLOCK = 2**16  # elements of gammas at a time: few enough for the processor's cache
 SMALL, LARGE = 1e-75, 1e75  # between these, squares and the ratios of squares are doubles
-CELLS, Q = 2**12, 16  # of the finest grid; nodes to a cell
+Q = 16  # nodes to a cell
 NODES = chebpts1(Q)  # Chebyshev's, in [-1, 1]
-COEFFICIENTS = np.linalg.inv(chebvander(NODES, Q - 1))  # row m: from values at the nodes to a_m
-LAST = COEFFICIENTS[-2:].T.copy()  # from values at the nodes to the last two a_m, (Q, 2)
+COEFFICIENTS = 2 / Q * chebvander(NODES, Q - 1).T  # row m: from values at the nodes to a_m
+COEFFICIENTS[0] /= 2
 HALVES = COEFFICIENTS.T @ chebvander(np.append(NODES - 1, NODES + 1) / 2, Q - 1).T  # L_q, (Q, 2Q)
-Condensed = namedtuple("Condensed", "values shift ends grids")  # ends, grids: of values - shift
+Condensed = namedtuple("Condensed", "values shift ends grids")  # all of values - shift
 Grid = namedtuple("Grid", "width nodes counts sizes")  # m cells: nodes, counts (mQ,), sizes (m,)
 
 
@@ -148,14 +145,14 @@ def condense(data):
     """Return data with its range and, if its values are many, points that have the same sums.
 
     A step needs sums of functions f that are smooth on the scale of the narrowest component. In a
-    cell of width h around c, f is interpolated at Chebyshev's Q nodes u_q, so with counts c_q
+    cell of width h around c, f is interpolated at Chebyshev's Q nodes u_q: with signed counts c_q,
         sum_j f(x_j) ≈ sum_q c_q f(c + h u_q/2),    c_q = sum_j L_q(2(x_j - c)/h),
         L_q(u) = (1 + 2 sum_m T_m(u_q) T_m(u))/Q,    u_q = cos((q - 1/2)π/Q),    0 < m < Q
-    over the values x_j of the cell: exact for polynomials of degree < Q, and but for rounding where
-    `resolves` finds the last Chebyshev coefficients of f to be rounding. One pass over the data
-    makes the finest grid; merging its cells in pairs makes the coarser ones, without error.
-    data (n,) -> Condensed; its grids are in order, coarse to fine. Raises ValueError unless data
-    is finite real numbers. Trefethen, chapters 3 and 4.
+    over the values x_j of the cell: exact for polynomials of degree < Q, and near enough where
+    `resolves` finds the last Chebyshev coefficients of every γ_i negligible, for ln p has no other
+    singularities than γ_i: the complex zeros of p. One pass over the data makes the finest grid;
+    merging its cells in pairs makes the coarser ones, without error. Trefethen, chapters 3, 4, 8.
+    data (n,) -> Condensed. Raises ValueError unless data is finite real numbers.
     """
     if isinstance(data, Condensed):
         return data
@@ -172,29 +169,29 @@ def condense(data):
     shift = low / 2 + high / 2 if high <= 3 * low or low >= 3 * high else 0.0
     low, high, grids = low - shift, high - shift, []
     if len(data) >= 2**15 and 0 < high - low < math.inf:  # with fewer values it does not pay
-        counts = counts_of(data, shift, low, high)
+        cells = min(2**12, 2 ** int(math.log2(len(data) / 32)))  # n/2 nodes at most
+        counts = counts_of(data, shift, low, high, cells)
         while len(counts) > 1:
             width, sizes = (high - low) / len(counts), counts.sum(axis=1)
             full = np.flatnonzero(sizes > 0.5)  # the others have no values
             nodes = low + width * (full[:, None] + 0.5 + NODES / 2)  # (m, 1) and (Q,) -> (m, Q)
-            if nodes.size < len(data) / 2:  # or the values themselves would be as quick
-                grids.insert(0, Grid(width, nodes.ravel(), counts[full].ravel(), sizes[full]))
+            grids.insert(0, Grid(width, nodes.ravel(), counts[full].ravel(), sizes[full]))
             counts = np.einsum("cj,qj->cq", counts.reshape(-1, 2 * Q), HALVES)
     return Condensed(data, shift, np.array([low, high]), grids)
 
 
-def counts_of(data, shift, low, high):
-    """Return the counts c_q of the finest grid, (CELLS, Q), from the sums of T_m over each cell."""
-    sums = np.zeros((Q, CELLS))
+def counts_of(data, shift, low, high, cells):
+    """Return the counts c_q of the finest grid, (cells, Q), from the sums of T_m over each cell."""
+    sums = np.zeros((Q, cells))
     for block in blocks_of(data, shift, BLOCK // 2):
-        place = (block - low) / (high - low) * CELLS
-        cell = np.minimum(place.astype(int), CELLS - 1)
+        place = (block - low) / (high - low) * cells
+        cell = np.minimum(place.astype(int), cells - 1)
         double = 4 * (place - cell) - 2  # 2u
         previous, current = double / 2, np.ones(len(block))  # T_-1 = T_1, T_0
         for m in range(Q):
-            sums[m] += np.bincount(cell, current, CELLS)
+            sums[m] += np.bincount(cell, current, cells)
             previous, current = current, np.subtract(double * current, previous, out=previous)
-    return np.einsum("mc,mq->cq", sums, COEFFICIENTS)  # BLAS may round as the cores permit
+    return np.einsum("mc,mq->cq", sums, COEFFICIENTS)
 
 
 def resolves(grid, gammas, weights, varis):
@@ -202,10 +199,10 @@ def resolves(grid, gammas, weights, varis):
 
     sum over cells of (|a_Q-2| + |a_Q-1|) size ≤ 1e-12 N_i,    a_m the Chebyshev coefficients of γ_i
     """
-    tails = grid.sizes @ abs(gammas.reshape(len(gammas), -1, Q) @ LAST)  # (k, 2)
-    exact = tails.sum(axis=1) <= 1e-12 * weights * grid.sizes.sum()
-    # Of less than a cell, σ_i would be a small difference of large terms.
-    return exact.all() and grid.width**2 < varis.min(where=weights > 0, initial=math.inf)
+    tails = grid.sizes @ abs(gammas.reshape(len(gammas), -1, Q) @ COEFFICIENTS[-2:].T)  # (k, 2)
+    resolved = tails.sum(axis=1) <= 1e-12 * weights * grid.sizes.sum()
+    # A σ_i smaller than the cells would be a small difference of large terms.
+    return resolved.all() and grid.width**2 < varis.min(where=weights > 0, initial=math.inf)
 
 
 def em_step(data, weights, means, varis):
@@ -217,19 +214,19 @@ def em_step(data, weights, means, varis):
     """
     narrowest = varis.min(where=weights > 0, initial=math.inf)
     for grid in data.grids:
-        if grid.width**2 < narrowest:
+        if grid.width**2 < narrowest:  # narrower than a cell, γ_i may be 0 at every node
             gammas, logs = expectation(grid.nodes, weights, means, varis, return_logs=True)
-            new = maximization(grid.nodes, gammas * grid.counts)
-            if resolves(grid, gammas, new[0], new[2]):
-                return float((grid.counts * logs).sum()), *new
+            update = maximization(grid.nodes, gammas * grid.counts)
+            if resolves(grid, gammas, update[0], update[2]):
+                return float((grid.counts * logs).sum()), *update
     ll, blocks = 0.0, []
     for block in blocks_of(data.values, data.shift, BLOCK // len(weights) + 1):
         gammas, logs = expectation(block, weights, means, varis, return_logs=True)
         ll += float(logs.sum())
-        new = maximization(block, gammas)
-        blocks.append((new[0] * len(block), *new[1:]))
-    if len(blocks) == 1:
-        return ll, *new
+        update = maximization(block, gammas)
+        blocks.append((update[0] * len(block), *update[1:]))
+    if len(blocks) == 1:  # of small data, where pooling would cost as much as the step
+        return ll, *update
     points, means, varis = np.transpose(blocks, (1, 2, 0))  # N_ib, µ_ib, σ²_ib, each (k, b)
     totals = points.sum(axis=1)
     divisors = totals + (totals == 0)
@@ -246,17 +243,19 @@ def blocks_of(data, shift, size):
 
 def checked_start(data, k, tol, start):
     """Return the start of a fit to x - shift; raise ValueError if there is nothing to fit."""
-    if k != int(k) or k < 1 or not 0 < tol < math.inf:
+    if not (k >= 1 and k % 1 == 0 and 0 < tol < math.inf):
         raise ValueError(f"expected a whole k ≥ 1 and a finite tol > 0, found {k!r} and {tol!r}")
     needed, sample = max(k, 2), data.values[:: len(data.values) // 1000 + 1]
-    if len(set(sample.tolist())) < needed and (found := len(np.unique(data.values))) < needed:
-        raise ValueError(f"expected {needed} distinct values, found {found}: use fewer components")
+    blocks = map(np.unique, blocks_of(data.values, 0.0, BLOCK))  # not read if the sample will do
+    if len(set(sample.tolist())) < needed and (found := len(set().union(*blocks))) < needed:
+        raise ValueError(f"expected {needed} distinct values or more, found {found}: lower k")
     low, high = data.ends.tolist()
-    if not SMALL < high / 2 - low / 2 < LARGE:
+    if not SMALL < high - low < LARGE:
         raise ValueError(f"a range of {high - low} is not {SMALL} to {LARGE}: rescale the data")
     if start is None:
         return initialize(data.ends, int(k))  # of the values it needs the least and the greatest
-    weights, means, varis = np.array(start, float) - [[0], [data.shift], [0]]
+    weights, means, varis = np.array(start, float)  # (3, k)
+    means = means - data.shift
     sane = (weights >= 0) & (abs(means) < LARGE) & (varis > SMALL**2) & (varis < LARGE**2)
     if sane.shape != (k,) or not sane.all() or not math.isclose(weights.sum(), 1, rel_tol=1e-6):
         raise ValueError(f"expected {k} weights that sum to 1, means, varis > 0, found {start}")
@@ -264,7 +263,7 @@ def checked_start(data, k, tol, start):
 
 
 def refuse_collapse(weights, means, varis, shift, iteration):
-    """Raise Collapse if a standard deviation is down to the rounding of its mean."""
+    """Raise Collapse if a standard deviation is down to 32 roundings of its mean."""
     for i in np.flatnonzero((weights > 0) & (varis <= np.maximum((32 * EPS * means) ** 2, TINY))):
         what = f"component {i + 1} collapsed onto the value {means[i] + shift:.15g} in iteration"
         remedy = "use fewer components, a larger tol, or --restarts"
@@ -277,7 +276,7 @@ def starts(data, k, restarts, seed):
     yield "handout", None
     if restarts:
         data, rng = condense(data), np.random.default_rng(seed)
-        variance = train(data, 1, 1.0)[2][0]  # one component has the variance of the data
+        variance = train(data, 1, 1.0)[2][0]  # that of the data, which may be a file
     for i in range(1, restarts + 1):
         distinct = set()
         while len(distinct) < k:
@@ -304,10 +303,9 @@ def best_of(data, k, tol, restarts, seed, report):
 # ---- Reading numbers ----
 def read_text(content, name):
     """Return the numbers in the bytes of a file, one a line, condensed; messages give its name."""
-    # Without a single number in the text, loadtxt warns on standard error.
-    with contextlib.redirect_stderr(None), contextlib.suppress(ValueError, UserWarning):
+    with contextlib.suppress(ValueError, UserWarning):
         text = io.TextIOWrapper(io.BytesIO(content), "utf-8-sig")
-        return condense(np.loadtxt(text, ndmin=2).squeeze(axis=1))
+        return condense(np.loadtxt(text, ndmin=2).squeeze(axis=1))  # of one column only
     # Now that something is wrong, a second look finds the line: loadtxt does not count all of them.
     text = io.TextIOWrapper(io.BytesIO(content), "utf-8-sig", "surrogateescape")
     expected = "expected one finite number a line, in UTF-8, with a decimal point, found"
@@ -326,10 +324,11 @@ def read_data(datapath):
     """Return the numbers of a text file, a .npy array or "-", condensed, or raise ValueError."""
     name = "standard input" if datapath == "-" else os.fspath(datapath)
     try:
-        if name.lower().endswith(".npy"):
-            return condense(np.lib.format.open_memmap(name, mode="r"))
-        with open(0 if datapath == "-" else datapath, "rb") as file:
-            return read_text(file.read(), name)
+        with contextlib.redirect_stderr(None):  # where numpy warns of what is wrong
+            if name.lower().endswith(".npy"):
+                return condense(np.lib.format.open_memmap(name, mode="r"))
+            with open(0 if datapath == "-" else datapath, "rb") as file:
+                return read_text(file.read(), name)
     except OSError as error:
         raise ValueError(f"cannot read {name}: {error.strerror}") from None
     except Exception as error:  # of any kind, and any number of lines, for a broken .npy header
@@ -341,7 +340,8 @@ def read_data(datapath):
 def say(line, code=None, end="\n"):
     """Write a line to standard error, over a line of progress; exit if a code is given."""
     with contextlib.suppress(OSError):  # closed, or full
-        os.write(2, ("\r\033[K" * os.isatty(2) + line + end).encode(errors="surrogateescape"))
+        text = "\r\033[K" * os.isatty(2) + line.replace("\n", "\\n") + end
+        os.write(2, text.encode(errors="surrogateescape"))
     if code:
         sys.exit(code)
 
@@ -372,11 +372,11 @@ def parse_arguments():
 def formatted(name, n, tol, start, iterations, fit):
     """Return the text that gmm-visualize.py reads, and a last line for people."""
     weights, means, varis, ll = fit
-    k = len(weights)
-    facts = {"data": name, "n": n, "k": k, "tol": tol, "start": start, "iterations": iterations}
+    facts = {"data": name.replace("\n", "\\n").replace("\r", "\\r"), "n": n, "k": len(weights)}
+    facts |= {"tol": tol, "start": start, "iterations": iterations}
     for key, values in zip(("weights", "means", "varis"), fit):
         facts[key] = " ".join(map(repr, values.tolist()))
-    facts |= {"ll": ll, "bic": (3 * k - 1) * math.log(n) - 2 * ll}
+    facts |= {"ll": ll, "bic": (3 * len(weights) - 1) * math.log(n) - 2 * ll}
     # Four digits, or until the last one of the mean is at most a tenth of σ.
     digits = np.maximum(4, 3 + np.log10(1 + abs(means) / np.sqrt(varis)).astype(int))
     terms = zip(weights, means, digits, varis)
@@ -392,8 +392,8 @@ def notes(n, start, weights, means, varis):
             yield f"component {i} owns no point and keeps its mean: try fewer components"
         elif round(points, 1) < 3:
             yield f"component {i} rests on {points:.1f} points, too few for a cluster"
-    sigma = "if σ = 1 is too wide a start for this unit, rescale the data, or use --restarts"
-    remedy = sigma if start == "handout" else "try fewer components"
+    wide = "if σ = 1 is too wide a start for this unit, rescale the data, or use --restarts"
+    remedy = wide if start == "handout" else "try fewer components"
     sds = np.where(weights > 0, np.sqrt(varis), np.nan)
     near = 0.01 * np.minimum(sds, sds[:, None])  # (k, k); no figure shows a hundredth of σ
     same = (abs(means - means[:, None]) < near) & (abs(sds - sds[:, None]) < near)
@@ -403,7 +403,7 @@ def notes(n, start, weights, means, varis):
 
 def print_fit(data, k, args):
     """Fit k components, showing progress, and print the notes and the fit; or raise ValueError."""
-    iterations, shown = {}, time.monotonic() + 0.9
+    iterations, shown = {}, time.monotonic() + 0.9  # after a second, and ten times a second
 
     def report(start, iteration, change, weights, means, varis, ll):
         nonlocal shown
@@ -416,13 +416,13 @@ def print_fit(data, k, args):
     fit, start, lost = best_of(data, k, args.tol, args.restarts, args.seed, report)
     if lost:
         say(f"gmm-em.py: note: {lost} of {args.restarts + 1} starts collapsed and were left out")
-    n, name = len(data.values), args.data.replace("\n", "\\n").replace("\r", "\\r")
+    n = len(data.values)
     for note in notes(n, start, *fit[:3]):
         say(f"gmm-em.py: note: {note}")
     say("", end="")
     try:  # past sys.stdout, which knows neither every name nor a full disk
         with open(1, "w", encoding="utf-8", errors="surrogateescape", closefd=False) as output:
-            output.write(formatted(name, n, args.tol, start, iterations[start], fit))
+            output.write(formatted(args.data, n, args.tol, start, iterations[start], fit))
     except OSError as error:
         say(f"gmm-em.py: error: cannot write the result: {error.strerror}", 1)
 
@@ -445,6 +445,6 @@ def command_line():
 
 
 if __name__ == "__main__":
-    for name in {"SIGINT", "SIGPIPE"} & set(dir(signal)):  # end at once, without a traceback
-        signal.signal(getattr(signal, name), signal.SIG_DFL)
+    for name in "SIGINT", "SIGPIPE":  # end at once, without a traceback; Windows has no SIGPIPE
+        signal.signal(getattr(signal, name, signal.SIGINT), signal.SIG_DFL)
     command_line()

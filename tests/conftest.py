@@ -113,20 +113,13 @@ def trace(em):
     """
 
     def trace(data, k, tol, start=None):
-        lls, reported = [], []
-
-        def report(iteration, change, *fit):
-            lls.append(fit[-1])
-            reported[:] = fit
-            assert iteration == len(lls)
-            assert change == (lls[-1] - lls[-2] if iteration > 1 else math.inf)
-            assert change >= -1e-14 * (len(data) + abs(lls[-1]))
-
-        fit = em.train(data, k, tol, start, report)
-        for found, wanted in zip(fit, reported):
-            np.testing.assert_array_equal(found, wanted)
-        assert len(lls) > 1 and np.diff(lls)[-1] < tol
-        assert (np.diff(lls)[:-1] >= tol).all()
+        steps = []
+        fit = em.train(data, k, tol, start, lambda *step: steps.append(step))
+        iterations, changes, *_, lls = zip(*steps)
+        assert iterations == tuple(range(1, len(lls) + 1))
+        assert changes == (math.inf, *np.diff(lls))
+        assert min(changes[:-1]) >= tol > changes[-1] >= -1e-14 * (len(data) + abs(lls[-1]))
+        np.testing.assert_array_equal(np.hstack(fit), np.hstack(steps[-1][2:]))
         return *fit, lls
 
     return trace

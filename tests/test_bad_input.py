@@ -113,7 +113,7 @@ def test_wrong_arguments_are_shown(command, tmp_path, line):
 @pytest.mark.parametrize(
     "lines, k, restarts, message",
     [
-        ("1 2 2 3", 4, 3, "k = 4: expected 4 distinct values, found 3: use fewer components"),
+        ("1 2 2 3", 4, 3, "k = 4: expected 4 distinct values or more, found 3"),
         ("-1e308 1e308", 1, 0, "k = 1: a range of inf is not 1e-75 to 1e+75: rescale the data"),
         ("1 2 3 4", 4, 0, "k = 4: component 4 collapsed onto the value 4 in iteration"),
         ("1 2 3 4", 4, 0, "unbounded: use fewer components, a larger tol, or --restarts\n"),

@@ -14,20 +14,20 @@ N = 60_000
 
 def mixed(seed):
     """Return N values of three kinds, a number of components, tol, and a start or None."""
-    rng, parts = np.random.RandomState(seed), []
+    rng, parts, n = np.random.RandomState(seed), [], N // 3
     for _ in range(3):
-        place, scale, size = rng.uniform(-20, 20), 10 ** rng.uniform(-1, 1), N // 3
+        m, s = rng.uniform(-20, 20), 10 ** rng.uniform(-1, 1)
         kinds = [
-            lambda m, s, n: rng.normal(m, s, n),
-            lambda m, s, n: rng.normal(m, s, n).round(1),  # ties
-            lambda m, s, n: rng.randint(-5, 30, n),
-            lambda m, s, n: rng.uniform(m, m + 30 * s, n),  # a background
-            lambda m, s, n: rng.normal(m + 500, s, n),  # a gap, or a far group
-            lambda m, s, n: rng.standard_t(3, n) * s + m,  # tails
-            lambda m, s, n: rng.lognormal(0, 1, n),
-            lambda m, s, n: rng.exponential(s, n) - m,
+            lambda m, s: rng.normal(m, s, n),
+            lambda m, s: rng.normal(m, s, n).round(1),  # ties
+            lambda m, s: rng.randint(-5, 30, n),
+            lambda m, s: rng.uniform(m, m + 30 * s, n),  # a background
+            lambda m, s: rng.normal(m + 500, s, n),  # a gap, or a far group
+            lambda m, s: rng.standard_t(3, n) * s + m,  # tails
+            lambda m, s: rng.lognormal(0, 1, n),
+            lambda m, s: rng.exponential(s, n) - m,
         ]
-        parts.append(kinds[rng.randint(len(kinds))](place, scale, size))
+        parts.append(kinds[rng.randint(len(kinds))](m, s))
     data, k = np.concatenate(parts), 1 + seed % 6
     if seed % 8 == 5:
         data[:30] += 1e6 * rng.normal(size=30)  # outliers a million sds away
@@ -40,13 +40,10 @@ def mixed(seed):
 # In the others of the first 48 the handout's start leads to a collapse.
 @pytest.mark.parametrize("seed", sorted({*range(48)} - {2, 8, 28, 34}))
 def test_many_values_get_the_fit_of_the_textbook(trace, seed):
-    assert_same_fit(trace(*mixed(seed)), textbook(*mixed(seed), dtype=float))
-
-
-@pytest.mark.skipif(np.finfo(np.longdouble).eps > 1e-18, reason="long double is a double here")
-@pytest.mark.parametrize("seed", [3, 11, 18])
-def test_many_values_get_the_fit_of_the_textbook_in_long_double(trace, seed):
-    assert_same_fit(trace(*mixed(seed)), textbook(*mixed(seed)), rtol=1e-11)
+    found = trace(*mixed(seed))
+    assert_same_fit(found, textbook(*mixed(seed), dtype=float))
+    if seed in (3, 11, 18) and np.finfo(np.longdouble).eps < 1e-18:
+        assert_same_fit(found, textbook(*mixed(seed)), rtol=1e-11)
 
 
 @pytest.mark.parametrize("seed", range(8))
@@ -106,14 +103,15 @@ def test_the_size_of_blocks_and_the_order_of_values_change_rounding_only(
 def test_the_data_is_read_twice_however_many_the_iterations(em, monkeypatch):
     read, blocks_of = [], em.blocks_of
 
-    def spy(data, *arguments):
-        read.append(len(data))
-        return blocks_of(data, *arguments)
+    def spy(*arguments):
+        for block in blocks_of(*arguments):
+            read.append(len(block))
+            yield block
 
     monkeypatch.setattr(em, "blocks_of", spy)
     em.best_of(mixed(10)[0], 3, 1, 2, 0, lambda *step: None)
     # For the range, to condense, and where the only component is too wide for any grid.
-    assert read[:2] == [N, N] and len(read) <= 4
+    assert 2 * N <= sum(read) <= 4 * N
 
 
 def test_the_bytes_printed_depend_neither_on_cores_nor_on_the_kind_of_file(run, tmp_path):

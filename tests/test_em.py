@@ -1,6 +1,7 @@
 """The functions of the handout against plain loops and scipy.stats.norm, and what EM guarantees."""
 
 import contextlib
+import copy
 import math
 
 import numpy as np
@@ -72,17 +73,14 @@ def test_a_point_with_a_count_is_as_many_points(em):
     assert counts @ logs == pytest.approx(em.log_likelihood(repeated, *PARAMETERS), rel=1e-13)
 
 
-def test_functions_take_lists_and_leave_arrays_alone(em):
-    arrays = [np.array(values) for values in ([1.0, 2.0, 5.0], *PARAMETERS)]
-    gammas = em.expectation(*arrays)
-    copies = [array.copy() for array in (*arrays, gammas)]
-    em.maximization(arrays[0], gammas)
-    with contextlib.suppress(em.Collapse):
-        em.train(arrays[0], 3, 1e9, arrays[1:])
-    for array, copy in zip((*arrays, gammas), copies):
-        np.testing.assert_array_equal(array, copy)
-    np.testing.assert_array_equal(em.expectation([1, 2, 5], *PARAMETERS), gammas)
-    assert [len(values) for values in em.train([1, 2, 5], 1, 1)[:3]] == [1, 1, 1]
+def test_functions_leave_their_arguments_alone(em):
+    arguments = [np.array(values) for values in (SAMPLE, *PARAMETERS)]
+    gammas = em.expectation(*arguments)
+    copies = copy.deepcopy([*arguments, gammas])
+    em.maximization(arguments[0], gammas)
+    em.train(arguments[0], 3, 1e9, arguments[1:])
+    for array, before in zip([*arguments, gammas], copies):
+        np.testing.assert_array_equal(array, before)
 
 
 # At k = 6 and a smaller tol a component collapses.
@@ -110,11 +108,6 @@ def test_train_runs_on_the_functions_a_grader_calls(em, data, monkeypatch):
         with monkeypatch.context() as patch, pytest.raises(ZeroDivisionError):
             patch.setattr(em, name, lambda *_, **__: 1 / 0)
             em.train(data, 3, 1)
-
-
-def test_main_reads_and_trains(em, root, data):
-    for found, wanted in zip(em.main(root / "data.txt", 3, 1), em.train(data, 3, 1)):
-        np.testing.assert_array_equal(found, wanted)
 
 
 # Restarts
@@ -166,8 +159,7 @@ def test_ll_never_falls_from_any_start(em, trace, data, k, seed):
 @given(data=datasets)
 def test_one_component_has_the_mean_and_the_variance_of_the_data(em, data):
     weights, means, varis, ll = em.train(data, 1, 1e-6)
-    assert weights == [1]
-    found, wanted = [means[0], varis[0]], [data.mean(), data.var()]
+    found, wanted = [*weights, *means, *varis], [1, data.mean(), data.var()]
     np.testing.assert_allclose(found, wanted, rtol=1e-9, atol=1e-12)
     assert ll == pytest.approx(norm.logpdf(data, data.mean(), data.std()).sum(), rel=1e-12)
 
