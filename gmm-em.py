@@ -395,8 +395,8 @@ def notes(n, start, weights, means, varis):
     wide = "if σ = 1 is too wide a start for this unit, rescale the data, or use --restarts"
     remedy = wide if start == "handout" else "try fewer components"
     sds = np.where(weights > 0, np.sqrt(varis), np.nan)
-    near = 0.01 * np.minimum(sds, sds[:, None])  # (k, k); no figure shows a hundredth of σ
-    same = (abs(means - means[:, None]) < near) & (abs(sds - sds[:, None]) < near)
+    near = 0.01 * sds  # no figure shows a hundredth of σ
+    same = (abs(means - means[:, None]) < near) & (abs(sds - sds[:, None]) < near)  # (k, k)
     for twins in sorted({tuple(np.flatnonzero(row) + 1) for row in same if row.sum() > 1}):
         yield f"components {', '.join(map(str, twins))} coincide; {remedy}"
 

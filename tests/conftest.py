@@ -114,7 +114,9 @@ def trace(em):
 
     def trace(data, k, tol, start=None):
         steps = []
-        fit = em.train(data, k, tol, start, lambda *step: steps.append(step))
+        with warnings.catch_warnings():
+            warnings.simplefilter("error")
+            fit = em.train(data, k, tol, start, lambda *step: steps.append(step))
         iterations, changes, *_, lls = zip(*steps)
         assert iterations == tuple(range(1, len(lls) + 1))
         assert changes == (math.inf, *np.diff(lls))

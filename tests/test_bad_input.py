@@ -17,25 +17,22 @@ def assert_one_error(result, code, *parts):
     assert len(err) < 250
 
 
-def saved(array, **options):
+def saved(array):
     file = io.BytesIO()
-    np.save(file, array, **options)
+    np.save(file, array)
     return file.getvalue()
 
 
 NUMBERS = np.arange(12.0)
 GOOD = saved(NUMBERS)
 FILES = {  # what is in data.txt or data.npy, and what is said of it
-    "empty": (b"", "txt: expected one finite number a line", "found none"),
-    "only comments": (b"# a\n\n  # b\n", "txt: ", "found none"),
+    "only comments": (b"# a\n\n  # b\n", "txt: expected one finite number a line", "found none"),
     "a word": (b"1\n2\nthree\n4\n", "txt:3: ", "'three'"),
-    "a heading": (b"height\n1\n2\n", "txt:1: ", "'height'"),
     "two numbers on a line": (b"1\n2 3\n", "txt:2: ", "'2 3'"),
     "two numbers on every line": (b"1 2\n3 4\n", "txt:1: ", "'1 2'"),
     "all numbers on one line": (b"1 2 3\n", "txt:1: ", "'1 2 3'"),
     "a decimal comma": (b"1.5\n2,5\n", "txt:2: ", "'2,5'", "decimal point"),
     "NaN": (b"1\nnan\n2\n", "txt:2: ", "'nan'"),
-    "infinity": (b"1\n2\n-Infinity\n", "txt:3: ", "'-Infinity'"),
     "too large for a double": (b"1\n1e999\n", "txt:2: ", "'1e999'"),
     "a grouped number": (b"1\n1_000\n", "txt:2: ", "'1_000'"),
     "digits of another script": ("1\n٣\n".encode(), "txt:2: ", "'٣'"),
@@ -47,26 +44,20 @@ FILES = {  # what is in data.txt or data.npy, and what is said of it
     "after comments and blank lines": (b"# a\n\n1 # b\n\nx\n", "txt:5: ", "'x'"),
     "before a comment": (b"1\n2 m # two metres\n", "txt:2: ", "'2 m # two metres'"),
     "after CRLF": (b"1\r\n\r\n# c\r\nbad\r\n", "txt:4: ", "'bad'"),
-    "after CR": (b"1\r2\rbad\r", "txt:3: ", "'bad'"),
     "after a BOM": (b"\xef\xbb\xbf1\nbad\n", "txt:2: ", "'bad'"),
     "a million lines": (b"1\n" * 999_999 + b"bad", "txt:1000000: ", "'bad'"),
     "an endless line": (b"1\n" + b"x" * 10**6, "txt:2: ", "'" + "x" * 40),
     "an array cut short": (GOOD[:-3], "npy: "),
-    "a header cut short": (GOOD[:40], "npy: "),
     "an array that is text": (b"1\n2\n3\n4\n", "npy: "),
-    "an array of a later format": (GOOD[:6] + b"\x09" + GOOD[7:], "npy: ", "version"),
     "a header that is no expression": (GOOD.replace(b"}", b" "), "npy: "),
     "an impossible length": (GOOD.replace(b"(12,), }" + 22 * b" ", b"(%d,), }" % 10**23), "npy: "),
-    "zero axes": (saved(np.array(3.0)), "npy: ", "1-D real numbers, found shape () of float64"),
     "two axes": (saved(NUMBERS[:, None]), "npy: ", "shape (12, 1) of float64"),
     "no values": (saved(NUMBERS[:0]), "npy: ", "shape (0,) of float64"),
     "strings": (saved(np.array(["1", "2"])), "npy: ", "<U1"),
-    "complex": (saved(NUMBERS + 1j), "npy: ", "complex128"),
     "booleans": (saved(NUMBERS > 3), "npy: ", "bool"),
     "long doubles": (saved(NUMBERS.astype("g")), "npy: ", "1-D real numbers"),
-    "objects": (saved(np.array([1, None]), allow_pickle=True), "npy: ", "objects"),
+    "objects": (saved(np.array([1, None])), "npy: ", "objects"),
     "an array with NaN": (saved(np.where(NUMBERS == 4, np.nan, 1)), "npy: ", "nan at index 4"),
-    "an array with infinity": (saved(np.where(NUMBERS == 5, -np.inf, 0)), "npy: ", "-inf at index"),
 }
 
 
@@ -75,14 +66,15 @@ def test_an_unreadable_file_is_named_with_its_line(command, tmp_path, case):
     content, *parts = FILES[case]
     name = "data." + parts[0][:3]
     (tmp_path / name).write_bytes(content)
-    assert_one_error(command(name, 2, 1), 2, f": data.{parts[0]}", *parts[1:])
+    assert_one_error(command(name, 2, 1), 2, f"error: data.{parts[0]}", *parts[1:])
 
 
-@pytest.mark.parametrize("name", ["missing.txt", "missing.npy", "folder", "folder.npy"])
+@pytest.mark.parametrize("name", ["missing.txt", "two\nlines", "gone.npy", "folder", "folder.npy"])
 def test_a_missing_file_or_a_folder_is_named(command, tmp_path, name):
     if name.startswith("folder"):
         (tmp_path / name).mkdir()
-    assert_one_error(command(name, 2, 1), 2, f"cannot read {name}: ")
+    shown = name.replace("\n", r"\n")
+    assert_one_error(command(name, 2, 1), 2, f"error: cannot read {shown}: ")
 
 
 ARGUMENTS = {
@@ -115,14 +107,15 @@ def test_wrong_arguments_are_shown(command, tmp_path, line):
     [
         ("1 2 2 3", 4, 3, "k = 4: expected 4 distinct values or more, found 3"),
         ("-1e308 1e308", 1, 0, "k = 1: a range of inf is not 1e-75 to 1e+75: rescale the data"),
-        ("1 2 3 4", 4, 0, "k = 4: component 4 collapsed onto the value 4 in iteration"),
         ("1 2 3 4", 4, 0, "unbounded: use fewer components, a larger tol, or --restarts\n"),
         ("1 2 3 4", 4, 3, "; each of 4 starts ended so: use fewer components or a larger tol\n"),
     ],
 )
 def test_data_that_cannot_be_fitted_is_code_1(command, tmp_path, lines, k, restarts, message):
     (tmp_path / "data.txt").write_text(lines.replace(" ", "\n"))
-    assert_one_error(command("data.txt", k, 1e-9, "--restarts", restarts), 1, "data.txt: ", message)
+    result = command("data.txt", k, 1e-9, "--restarts", restarts)
+    assert_one_error(result, 1, "error: data.txt: ", message)
+    assert not (restarts and "--restarts" in result[2]), "a remedy that was used"
 
 
 def test_a_range_of_k_prints_what_can_be_fitted(command, tmp_path):
@@ -136,6 +129,8 @@ def test_a_range_of_k_prints_what_can_be_fitted(command, tmp_path):
 def test_an_error_in_a_real_process_has_no_traceback(run):
     done = run("gmm-em", "-", 2, 1, input="1\n\nx\n")
     assert_one_error((done.returncode, done.stdout, done.stderr), 2, "standard input:3: ", "'x'")
+    done = run("gmm-em", "-", 2, 1, input="")  # of which numpy warns
+    assert_one_error((done.returncode, done.stdout, done.stderr), 2, "standard input: ", "none")
 
 
 LINES = ["1.5", "2.5", "# comment", "", "4", "  9.25  ", "11 # comment", "1e1", "", ""]
@@ -152,8 +147,8 @@ def test_text_is_read_in_every_dress(em, tmp_path, end, mark, name):
 
 @pytest.mark.parametrize("kind", ["<f8", ">f8", "<f4", "<i2", ">i8", "u1", "f2"])
 def test_arrays_are_read_in_every_kind_of_real_number(em, tmp_path, kind):
-    np.save(tmp_path / "data.npy", NUMBERS.astype(kind))
-    found, wanted = em.main(tmp_path / "data.npy", 2, 1), em.train(NUMBERS, 2, 1)
+    (tmp_path / "data.NPY").write_bytes(saved(NUMBERS.astype(kind)))
+    found, wanted = em.main(tmp_path / "data.NPY", 2, 1), em.train(NUMBERS, 2, 1)
     np.testing.assert_array_equal(np.hstack(found), np.hstack(wanted))
 
 

@@ -37,7 +37,7 @@ def groups(*parts):
 
 
 PLAIN = groups((150, 2, 0.6), (100, 6, 0.8), (50, 14, 1.2))
-EPOCH = 1.7e9 + groups((300, 0, 1), (300, 6, 1))
+EPOCH = 1.7e9 + groups((300, 0, 1), (300, 6, 1))  # seconds
 START = np.full(3, 1 / 3), PLAIN.min() + np.arange(1, 4) * np.ptp(PLAIN) / 3, np.ones(3)
 
 
@@ -136,7 +136,8 @@ def test_what_cannot_be_fitted_is_said_before_the_first_iteration(em, message, d
         em.train(data, k, tol, start, lambda *_: pytest.fail("EM started"))
 
 
-def test_a_start_far_beyond_the_data_gives_a_fit(em):
+def test_a_start_far_beyond_the_data_gives_a_fit(em, monkeypatch):
+    monkeypatch.setattr(em, "BLOCK", 64)
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         weights, means, varis, ll = em.train(PLAIN, 2, 1, ([0.5, 0.5], [4, 9e74], [1, 2e-150]))
@@ -147,33 +148,34 @@ def test_a_start_far_beyond_the_data_gives_a_fit(em):
 # Collapse
 
 
-@pytest.mark.parametrize("unit", [1e-9, 1 / 3, 1e3, 1e12])
-def test_a_collapse_comes_in_the_same_iteration_in_any_unit(em, unit):
+def test_a_collapse_comes_in_the_same_iteration_in_any_unit(em):
     data, start = np.append(groups((50, 0, 1)), [3.3] * 3), ([0.9, 0.1], [0, 3.3], [1, 0.01])
-    found = []
-    for scale in (1.0, unit):
+    found = set()
+    for unit in UNITS:
         with pytest.raises(em.Collapse) as error:
-            em.train(data * scale, 2, 1e-6, scaled(start, scale))
-        found.append(re.findall(r"component (\d+) .* in iteration (\d+),", str(error.value)))
-    assert found[0] == found[1]
+            em.train(data * unit, 2, 1e-6, scaled(start, unit))
+        found |= {*re.findall(r"component (\d+) .* in iteration (\d+),", str(error.value))}
+    assert len(found) == 1
 
 
-@pytest.mark.parametrize("value", ["0", "0.001", "1700000000.25", "-1e+15"])
-def test_a_collapse_is_seen_at_any_offset_and_names_its_value(em, value):
+VALUES = [("0", 0), ("0", 1e-155), ("7.7", 0), ("1700000000.25", 0), ("-1e+15", 0)]
+
+
+@pytest.mark.parametrize("value, spread", VALUES)
+def test_a_collapse_is_seen_at_any_offset_and_names_its_value(em, value, spread):
     centre = float(value)
-    data = np.concatenate([centre + np.arange(-20.0, 21.0), [centre] * 50])
+    data = centre + np.append(np.arange(-20.0, 21.0), spread * np.resize([-1, 0, 1], 5001))
     start = [0.5, 0.5], [centre, centre], [100, 0.01]
     message = f"component 2 collapsed onto the value {value} in iteration"
     with pytest.raises(em.Collapse, match=re.escape(message)):
         em.train(data, 2, 1e-6, start)
 
 
-@pytest.mark.parametrize("offset", [0.0, 1.0, -1e3])
-def test_a_component_narrow_but_honest_is_not_refused(em, offset):
-    """Its sd is 1e-8 of the range, and a thousand times what the values can resolve."""
-    data = offset + np.append(1e-8 * groups((200, 0, 1)), np.linspace(-0.5, 0.5, 200))
-    varis = em.train(data, 2, 1e-6, ([0.5, 0.5], [offset, offset], [1e-16, 0.1]))[2]
-    assert math.sqrt(varis[0]) == pytest.approx(1e-8, rel=0.2)
+def test_a_component_narrow_but_honest_is_not_refused(em):
+    """Its sd is 1e-13 of the range, and a thousand times what the values can resolve."""
+    data = np.append(0.5 + 1e-13 * groups((200, 0, 1)), np.linspace(-0.5, 0.5, 200))
+    varis = em.train(data, 2, 1e-6, ([0.5, 0.5], [0.5, 0], [1e-26, 0.1]))[2]
+    assert math.sqrt(varis[0]) == pytest.approx(1e-13, rel=0.2)
 
 
 # Anything
