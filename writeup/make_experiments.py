@@ -12,11 +12,18 @@ from pathlib import Path
 import numpy as np
 
 ROOT = Path(__file__).resolve().parent.parent
-SPEC = importlib.util.spec_from_file_location("gmm_em", ROOT / "gmm-em.py")
-em = importlib.util.module_from_spec(SPEC)
-SPEC.loader.exec_module(em)
-
 SEED = 0
+
+
+def load(name):
+    """Import a script by its path: a hyphen keeps it from being imported by name."""
+    spec = importlib.util.spec_from_file_location(name.replace("-", "_"), ROOT / f"{name}.py")
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+em = load("gmm-em")
 
 
 def fits(data, k, tol, restarts):
@@ -24,7 +31,7 @@ def fits(data, k, tol, restarts):
 
     It is None where a component collapses.
     """
-    for _, start in em.starts(data, k, restarts, SEED):
+    for _name, start in em.starts(data, k, restarts, SEED):
         try:
             yield em.train(data, k, tol, start)
         except em.Collapse:
@@ -32,32 +39,39 @@ def fits(data, k, tol, restarts):
 
 
 def path(data, k, tol):
-    """Return the means from the handout's start on, and the change of ll in each iteration.
+    """Return the means at the handout's start and after each iteration; a collapse ends them, too.
 
-    data (n,) -> means (iterations + 1, k), changes (iterations,); a collapse ends them like tol.
+    data (n,) -> (iterations + 1, k)
     """
-    means, changes = [em.initialize(data, k)[1]], []
+    path = [em.initialize(data, k)[1]]
 
-    def report(iteration, change, weights, new_means, varis, ll):
-        """Keep what one iteration has changed."""
-        means.append(new_means)
-        changes.append(change)
+    def report(iteration, change, weights, means, varis, ll):
+        path.append(means)
 
     with contextlib.suppress(em.Collapse):
         em.train(data, k, tol, report=report)
-    return np.array(means), np.array(changes)
+    return np.array(path)
+
+
+def widest_gap(data):
+    """Return the two neighbouring values that have the widest gap between them."""
+    values = np.sort(data)
+    widest = np.argmax(np.diff(values))
+    return values[widest], values[widest + 1]
+
+
+def best_fit(data, k, tol, restarts):
+    """Return the fit of highest ll among the handout's start and the random ones."""
+    return max(filter(None, fits(data, k, tol, restarts)), key=lambda fit: fit[3])
 
 
 def restarts(data, tol=1e-6, count=50):
-    """Return, for each k, where each random start ends: its ll and n min(π_i), or None.
-
-    n min(π_i) are the points of the smallest component; None is a collapse.
-    """
-    results = {}
+    """Return where each random start ends: the ll, and the points of the smallest component."""
+    ends = {}
     for k in range(2, 7):
         _handout, *others = fits(data, k, tol, count)
-        results[k] = [fit and (fit[3], len(data) * min(fit[0])) for fit in others]
-    return {"seed": SEED, "tol": tol, "restarts": count, "ends": results}
+        ends[k] = [fit and (fit[3], len(data) * min(fit[0])) for fit in others]
+    return {"seed": SEED, "tol": tol, "restarts": count, "ends": ends}
 
 
 def spike(data, tol=1e-6, sd=1e-3):
@@ -65,12 +79,12 @@ def spike(data, tol=1e-6, sd=1e-3):
 
     The four start where restarts have brought them, the fifth on the two closest distinct values.
     """
-    best = max(filter(None, fits(data, 4, tol, 50)), key=lambda fit: fit[3])
+    weights, means, varis, _ll = best_fit(data, 4, tol, 50)
     values = np.unique(data)
     nearest = np.argmin(np.diff(values))
     pair = values[nearest : nearest + 2]
     share = 2 / len(data)
-    start = [*best[0] * (1 - share), share], [*best[1], pair.mean()], [*best[2], sd**2]
+    start = [*weights * (1 - share), share], [*means, pair.mean()], [*varis, sd**2]
     weights, means, varis, ll = em.train(data, 5, tol, start)
     fit = {"weights": list(weights), "means": list(means), "varis": list(varis), "ll": ll}
     return {"start sd": sd, "pair": list(pair)} | fit
@@ -84,10 +98,12 @@ def heldout(data, tol=1e-3, restarts=40, folds=10, repetitions=3):
     def score(k, split, fold):
         """Return the ll of one fold of a split."""
         rest = np.concatenate(split[:fold] + split[fold + 1 :])
-        best = max(filter(None, fits(rest, k, tol, restarts)), key=lambda fit: fit[3])
-        return em.log_likelihood(split[fold], *best[:3])
+        weights, means, varis, _ll = best_fit(rest, k, tol, restarts)
+        return em.log_likelihood(split[fold], weights, means, varis)
 
-    lls = {k: [[score(k, s, f) for f in range(folds)] for s in splits] for k in range(2, 7)}
+    lls = {}
+    for k in range(2, 7):
+        lls[k] = [[score(k, split, fold) for fold in range(folds)] for split in splits]
     return {"seed": SEED, "tol": tol, "restarts": restarts, "ll": lls}
 
 

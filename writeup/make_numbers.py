@@ -1,7 +1,7 @@
 r"""Write every number of writeup.tex as TeX, or say which of its sentences the data contradict.
 
 \newresult{NAME}{VALUE} defines what \result{NAME} prints in the prose; \formulas, \fitrows and so
-on are the lines of the formulas, the tables and the five plots.
+on are the lines of the formulas and the tables.
 
 Usage: python make_numbers.py > numbers.tex
 """
@@ -14,7 +14,7 @@ from pathlib import Path
 
 import numpy as np
 from make_data import MEANS, SDS, SIZE
-from make_experiments import ROOT, em, path
+from make_experiments import ROOT, em, path, widest_gap
 
 HERE = Path(__file__).resolve().parent
 KS = 2, 3, 4, 5, 6
@@ -34,14 +34,16 @@ def claim(words, true):
 def read_fits(*files):
     """Return {k: fit}, components in ascending order of the means, of what gmm-em.py printed."""
     fits = {}
-    for text in "".join(file.read_text() for file in files).split("data: ")[1:]:
+    printed = "".join(file.read_text() for file in files)
+    for text in re.split(r"(?m)^(?=data: )", printed)[1:]:
         fit = dict(re.findall(r"(?m)^(\S+): (.*)$", text))
-        lists = [np.array(fit[key].split(), float) for key in ("weights", "means", "varis")]
-        order = np.argsort(lists[1])
-        fit |= {key: float(fit[key]) for key in ("tol", "ll", "bic")}
-        fit |= {key: int(fit[key]) for key in ("n", "k", "iterations")}
-        fit |= dict(zip(("weights", "means", "varis"), (values[order] for values in lists)))
-        fits[fit["k"]] = fit | {"terms": re.findall(r"(\S+) N\(x \| (\S+), (\S+)\)", text)}
+        fit["iterations"] = int(fit["iterations"])
+        fit |= {key: float(fit[key]) for key in ("ll", "bic")}
+        order = np.argsort(np.array(fit["means"].split(), float))
+        for key in ("weights", "means", "varis"):
+            fit[key] = np.array(fit[key].split(), float)[order]
+        fit["terms"] = re.findall(r"(\S+) N\(x \| (\S+), (\S+)\)", text)
+        fits[int(fit["k"])] = fit
     return fits
 
 
@@ -60,14 +62,9 @@ def bic(k, n, ll):
     return (3 * k - 1) * math.log(n) - 2 * ll
 
 
-def lowest(bics):
-    """Return the k of the least of {k: BIC}."""
-    return min(bics, key=bics.get)
-
-
-def bics(fits):
-    """Return {k: BIC} of {k: fit}."""
-    return {k: fit["bic"] for k, fit in fits.items()}
+def best_by_bic(fits):
+    """Return the k of the lowest BIC."""
+    return min(fits, key=lambda k: fits[k]["bic"])
 
 
 def power(tol):
@@ -83,7 +80,8 @@ def enumerate_words(words):
 
 def ll_of_the_truth(data):
     """Return the log-likelihood of the mixture that the data were drawn from."""
-    return em.log_likelihood(data, [1 / len(MEANS)] * len(MEANS), MEANS, np.square(SDS))
+    weights = [1 / len(MEANS)] * len(MEANS)
+    return em.log_likelihood(data, weights, MEANS, np.square(SDS))
 
 
 # Problem 2.3
@@ -97,20 +95,23 @@ def formula(fit):
     return rf"k = {fit['k']}:\quad p_X(x) &= " + " \\\\*\n&\\mathrel{+} ".join(lines)
 
 
-def fit_row(k, series, ends):
-    """Return a row of the table of fits: iterations, ll and BIC of each series, and the counts."""
-    cells = [f"{k}"]
-    for fits in series:
-        if k not in fits:
-            cells.append(r"\multicolumn{3}{c}{a component collapses}")
-            continue
-        if fits is not series[-1]:  # of many runs, the iterations of one say nothing
-            cells.append(f"{fits[k]['iterations']}")
-        score = f"{fits[k]['bic']:.2f}"
-        bold = k == lowest(bics(fits))
-        cells += [f"${fits[k]['ll']:.2f}$", rf"\textbf{{{score}}}" if bold else score]
-    reached = sum(abs(end[0] - series[-1][k]["ll"]) < NEAR for end in ends if end)
-    return " & ".join([*cells, f"{reached}", f"{ends.count(None)}"]) + r" \\"
+def scores(k, fits):
+    """Return the cells with the ll and the BIC of one of the fits; the lowest BIC is bold."""
+    ll, score = f"${fits[k]['ll']:.2f}$", f"{fits[k]['bic']:.2f}"
+    return ll, rf"\textbf{{{score}}}" if k == best_by_bic(fits) else score
+
+
+def fit_row(k, handout, tight, best, ends):
+    """Return a row of the table of fits; `ends` are those of the random starts with this k."""
+    cells = [k]
+    for fits in handout, tight:
+        if k in fits:
+            cells += [fits[k]["iterations"], *scores(k, fits)]
+        else:
+            cells += [r"\multicolumn{3}{c}{a component collapses}"]
+    reached = sum(abs(end[0] - best[k]["ll"]) < NEAR for end in ends if end)
+    cells += [*scores(k, best), reached, ends.count(None)]
+    return " & ".join(map(str, cells)) + r" \\"
 
 
 def on_the_changes(handout, tight, best):
@@ -142,26 +143,28 @@ def on_the_start(data, paths, handout, tight, best):
     """Yield (name, TeX) of why the log-likelihood stands still."""
     true_ll = ll_of_the_truth(data)
     claim("that it is poor", true_ll > tight[4]["ll"] + 50)
-    values = np.sort(data)
-    widest = np.argmax(np.diff(values))
-    middle = values[widest : widest + 2].mean()
+    low, high = widest_gap(data)
+    middle = (low + high) / 2
     left = {k: paths[k] < middle for k in KS}  # by iteration and component
-    counts = {k: sum(starts[0]) for k, starts in left.items()}
-    claim("left half of the data", abs(widest + 1 - len(data) / 2) < len(data) / 50)
+    counts = {k: sum(left[k][0]) for k in KS}  # at the start
+    left_values = sum(data < middle)
+    claim("left half of the data", abs(left_values / len(data) - 1 / 2) < 0.02)
     claim("one component on each side", sum(best[2]["means"] < middle) == 1)
     claim("in two clusters", sum(best[4]["means"] < middle) == 2)
     claim("none changes sides", all((left[k] == left[k][0]).all() for k in KS[1:]))
-    claim("one component is alone", [counts[k] for k in (3, 4, 5)] == [1, 1, 1])
+    claim("one component is alone", counts[3] == counts[4] == counts[5] == 1)
     pair = abs(handout[6]["means"][:2] - best[4]["means"][:2])
     claim("two means start on the left", counts[6] == 2 and max(pair) < 0.1)
     yield "true.ll", f"{true_ll:.2f}"
-    yield "gap.low", f"{values[widest]:.2f}"
-    yield "gap.high", f"{values[widest + 1]:.2f}"
-    yield "left.values", widest + 1
+    yield "gap.low", f"{low:.2f}"
+    yield "gap.high", f"{high:.2f}"
+    yield "left.values", left_values
     yield "left.means", enumerate_words(counts.values())
-    merged = {tuple(f"{handout[k][key][0]:.2f}" for key in ("weights", "means")) for k in (3, 4, 5)}
-    claim("always with weight", len(merged) == 1)
-    yield from zip(("merged.weight", "merged.mean"), merged.pop())
+    weights = {f"{handout[k]['weights'][0]:.2f}" for k in (3, 4, 5)}
+    means = {f"{handout[k]['means'][0]:.2f}" for k in (3, 4, 5)}
+    claim("always with weight", len(weights) == len(means) == 1)
+    yield "merged.weight", weights.pop()
+    yield "merged.mean", means.pop()
 
 
 def on_the_collapse(data, message):
@@ -170,7 +173,9 @@ def on_the_collapse(data, message):
     found = re.search(r"k = 6: .*" + pattern, message)
     claim("collapses onto the single value", found)
     claim("the largest of the data", float(found[2]) == data.max())
-    yield from zip(("collapse.component", "collapse.value", "collapse.iteration"), found.groups())
+    yield "collapse.component", found[1]
+    yield "collapse.value", found[2]
+    yield "collapse.iteration", found[3]
 
 
 # Problem 2.4
@@ -183,14 +188,14 @@ def on_the_clusters(data, handout, best):
     owned = {k: np.histogram(handout[k]["means"], [-np.inf, *middles, np.inf])[0] for k in KS}
     claim("a single component for the two leftmost", all(sum(owned[k][:2]) == 1 for k in KS[:4]))
     claim("spends three components on the rightmost", list(owned[6]) == [1, 1, 1, 3])
-    weights = handout[6]["weights"]
-    quarters = np.append(weights[:3], sum(weights[3:]))
-    claim("a quarter of the data", max(abs(quarters - 1 / 4)) < 0.01)
-    near, between = ([np.sum(abs(data - x) < REACH) for x in xs] for xs in (centres, middles))
+    right = sum(handout[6]["weights"][3:])
+    claim("a quarter of the data", abs(right - 1 / 4) < 0.01)
+    near = [sum(abs(data - x) < REACH) for x in centres]
+    between = [sum(abs(data - x) < REACH) for x in middles]
     claim("gather around", max(between) < min(near) / 3)
     for i, centre in enumerate(centres, 1):
         yield f"centre.{i}", f"{centre:.1f}"
-    yield "right.weight", f"{quarters[3]:.4f}"
+    yield "right.weight", f"{right:.4f}"
     yield "reach", REACH
     yield "near", enumerate_words(near)
     yield "between", enumerate_words(between)
@@ -200,7 +205,7 @@ def on_bic(n, handout, tight, best, ends):
     """Yield (name, TeX) of which k has the lowest BIC, and by how much."""
     needed = 1.5 * math.log(n)
     gain = {k: best[k]["ll"] - best[k - 1]["ll"] for k in KS[1:]}
-    claim("is lowest at $k = 4$", lowest(bics(best)) == 4)
+    claim("is lowest at $k = 4$", best_by_bic(best) == 4)
     claim("both fall short", max(gain[5], gain[6]) < needed)
     yield "gain.needed", f"{needed:.2f}"
     for k in (4, 5, 6):
@@ -208,12 +213,14 @@ def on_bic(n, handout, tight, best, ends):
     for k in (3, 5):
         yield f"bic-gap.{k}", f"{best[k]['bic'] - best[4]['bic']:.2f}"
     large = {k: max(end[0] for end in ends[k] if end and end[1] >= FEW) for k in KS}
-    claim("says four again", lowest({k: bic(k, n, large[k]) for k in KS}) == 4)
+    claim("says four again", min(KS, key=lambda k: bic(k, n, large[k])) == 4)
+    smallest = [n * min(best[k]["weights"]) for k in (5, 6)]
+    claim("do not) end at", max(smallest) < FEW)
     yield "few", FEW
     yield "large.5", f"{large[5]:.2f}"
     yield "large.6", f"{large[6]:.2f}"
-    claim("would say six", lowest(bics(handout)) == 6)
-    claim("it would say three", lowest(bics(tight)) == 3)
+    claim("would say six", best_by_bic(handout) == 6)
+    claim("and three with", best_by_bic(tight) == 3)
 
 
 def on_the_spike(n, best, ends, spike):
@@ -237,7 +244,11 @@ def on_the_spike(n, best, ends, spike):
 def on_new_data(heldout):
     """Yield (name, TeX) of the held-out log-likelihoods."""
     lls = {k: np.sum(splits) for k, splits in heldout["ll"].items()}
-    claim("It is highest at $k = 4$", max(lls, key=lls.get) == 4)
+    ten_parts = all(np.shape(splits) == (3, 10) for splits in heldout["ll"].values())
+    claim("averaged over three such splits", ten_parts)
+    claim("On average it is highest at $k = 4$", max(lls, key=lls.get) == 4)
+    fourth, fifth = (np.sum(heldout["ll"][k], axis=1) for k in (4, 5))
+    claim("ahead in one of the three splits", sum(fifth > fourth) == 1)
     yield "heldout.restarts", heldout["restarts"]
     yield "heldout.tol", power(heldout["tol"])
 
@@ -247,11 +258,8 @@ def heldout_rows(heldout):
     lls = [np.sum(splits) / len(splits) for splits in heldout["ll"].values()]
     cells = [f"${ll:.1f}$" for ll in lls]
     cells[np.argmax(lls)] = rf"$\mathbf{{{max(lls):.1f}}}$"
-    return (
-        rf"$k$ & {' & '.join(map(str, heldout['ll']))} \\"
-        + "\n\\midrule\n"
-        + rf"$\loglik$ & {' & '.join(cells)} \\"
-    )
+    head = " & ".join(map(str, heldout["ll"]))
+    return f"$k$ & {head} \\\\\n\\midrule\n$\\loglik$ & {' & '.join(cells)} \\\\"
 
 
 def errors(best):
@@ -264,12 +272,14 @@ def errors(best):
 
 def true_rows(best):
     """Return the rows of the table of true and fitted parameters."""
-    rows = zip(best["weights"], MEANS, best["means"], SDS, best["varis"], *errors(best))
-    return "\n".join(
-        rf"{i} & {SIZE / best['n']:.2f} & {weight:.3f} & {mu:.1f} & {mean:.3f} & ${off:+.2f}$"
-        rf" & {sd**2:.2f} & {vari:.3f} & ${vari_off:+.2f}$ \\"
-        for i, (weight, mu, mean, sd, vari, off, vari_off) in enumerate(rows, 1)
-    )
+    means_off, varis_off = errors(best)
+    rows = []
+    for i in range(len(MEANS)):
+        weight = f"{1 / len(MEANS):.2f} & {best['weights'][i]:.3f}"
+        mean = f"{MEANS[i]:.1f} & {best['means'][i]:.3f} & ${means_off[i]:+.2f}$"
+        vari = f"{SDS[i] ** 2:.2f} & {best['varis'][i]:.3f} & ${varis_off[i]:+.2f}$"
+        rows.append(rf"{i + 1} & {weight} & {mean} & {vari} \\")
+    return "\n".join(rows)
 
 
 def on_the_truth(data, best):
@@ -288,7 +298,7 @@ def read():
     data = np.loadtxt(ROOT / "data.txt")
     return {
         "data": data,
-        "paths": {k: path(data, k, 1e-6)[0] for k in KS},
+        "paths": {k: path(data, k, 1e-6) for k in KS},
         "handout": read_fits(*(fits / f"k{k}.txt" for k in KS)),
         "tight": read_fits(fits / "tol1e-6" / "k2-6.txt"),
         "best": read_fits(fits / "restarts" / "k2-6.txt"),
@@ -320,9 +330,9 @@ def results(data, paths, handout, tight, best, message, restarts, spike, heldout
 
 def blocks(handout, tight, best, restarts, heldout, **others):
     """Yield (name, TeX) of the formulas and the rows of the tables."""
-    series = handout, tight, best
     yield "formulas", " \\\\[3pt]\n".join(map(formula, handout.values()))
-    yield "fitrows", "\n".join(fit_row(k, series, restarts["ends"][k]) for k in KS)
+    rows = [fit_row(k, handout, tight, best, restarts["ends"][k]) for k in KS]
+    yield "fitrows", "\n".join(rows)
     yield "heldoutrows", heldout_rows(heldout)
     yield "truerows", true_rows(best[4])
 
