@@ -47,10 +47,3 @@ def test_a_command_prints_what_the_readme_says(shell, command, output):
 def test_the_python_block_runs(shell):
     block = re.findall(r"^```python\n(.*?)^```", README, re.M | re.S)[0]
     assert shell(f"python - <<END\n{block}print(round(ll, 2))\nEND") == "-989.79\n"
-
-
-def test_the_readme_names_every_file_at_the_top_level(root):
-    names = subprocess.run(["git", "ls-files"], cwd=root, capture_output=True, text=True).stdout
-    top = {name.split("/")[0] for name in names.split()} or {p.name for p in root.iterdir()}
-    for name in sorted(n for n in top if not n.startswith(".") and n != "README.md"):
-        assert f"`{name}" in README or f" {name}" in README, name

@@ -1,6 +1,5 @@
 """gmm-visualize.py: its figures by structure, its command line, and the fits that it refuses."""
 
-import functools
 import os
 import subprocess
 import sys
@@ -33,11 +32,11 @@ p(x) = 0.2500 N(x | 2.000, 0.2500) + 0.7500 N(x | 9.000, 16.00)
 
 @pytest.fixture(autouse=True)
 def folder(tmp_path, monkeypatch):
-    """Run every test in a folder of its own, with a fit but not its data, and close all figures."""
+    """Run every test in a folder of its own, with a fit but not its data."""
     (tmp_path / "fit.txt").write_text(FIT)
     monkeypatch.chdir(tmp_path)
-    yield tmp_path
     plt.close("all")
+    return tmp_path
 
 
 @pytest.fixture
@@ -105,8 +104,7 @@ def test_the_grid_shows_every_component_however_narrow_or_far(viz):
     narrow = [0.5, 0.3, 0.2], [0.0, 5.0, 2.5], [1.0, 1.5, 1e-4]
     far = [0.9, 0.1], [1.7e9, 1.7e9 + 1e6], [1.0, 1e-4]
     for weights, means, varis in (([1.0], [5.0], [2.0]), narrow, far):
-        x, clusters, model = viz.curves(weights, means, varis)
-        sds = np.sqrt(varis)
+        (x, clusters, model), sds = viz.curves(weights, means, varis), np.sqrt(varis)
         assert (x[0], x[-1]) == (min(means - 4 * sds), max(means + 4 * sds))
         np.testing.assert_allclose(clusters.sum(axis=0), model)
         np.testing.assert_allclose(trapezoid(clusters, x), weights, rtol=4e-3)
@@ -169,11 +167,11 @@ def test_fits_of_the_same_data_have_the_same_frame(viz, fit, folder, root):
     for axes in (one.axes[0], twelve.axes[0], comparison.axes[0], comparison.axes[3]):
         axes.figure.draw_without_rendering()
         places.add(axes.bbox.bounds)
-        frames.add((axes.get_xlim(), axes.get_ylim()))
+        frames.add((*axes.get_xlim(), *axes.get_ylim()))
         assert len(axes.patches) == 1, "a histogram is missing"
         assert [line.get_color() for line in axes.lines[:2]] == list(viz.COLOURS[:2])
     assert len(frames) == 1 and len(places) == 3, "of the panels of the comparison each has its own"
-    (((low, high), (_, top)),) = frames
+    low, high, _, top = frames.pop()
     assert low <= data.min() and high >= data.max() and top > max(axes.patches[0].get_data()[0])
 
 
@@ -250,20 +248,20 @@ def test_the_histogram_is_of_the_data_that_the_fit_names(viz, folder, monkeypatc
     fit, path = viz.read_fits("below/fit.txt")[0], folder / f"numbers.{kind}"
     assert fit["folder"] == folder / "below"
     monkeypatch.chdir("/")
-    save = np.save if "npy" in kind else functools.partial(np.savetxt, encoding="utf-8-sig")
+    save = np.save if "npy" in kind else lambda *a: np.savetxt(*a, encoding="utf-8-sig")
     data = np.resize([-100, 100, 9, 9], 400).astype("int" if kind == "txt" else kind[:-4])
     fit |= {"data": path.name, "means": [3.0, 5.0]}  # 0.25 * 3 + 0.75 * 5 = 4.5
     save(path, data)
     found, sample = viz.find_data(fit)
-    np.testing.assert_array_equal(sample, data)
     ((stem, figure),) = viz.figures([fit])
-    assert (found, stem) == (path, f"{path.stem}-k2")
-    assert figure.axes[0].get_title("left") == path.name and len(figure.axes[0].patches) == 1
-    assert figure.axes[0].get_title("right") == r"$k = 2,\ \mathrm{ll} = -1117.50$"
+    titles = [figure.axes[0].get_title(side) for side in ("left", "right")]
+    assert (found, stem, sample.tolist()) == (path, f"{path.stem}-k2", data.tolist())
+    assert titles == [path.name, r"$k = 2,\ \mathrm{ll} = -1117.50$"]
+    assert len(figure.axes[0].patches) == 1
     monkeypatch.chdir(folder)
     assert viz.find_data(fit | {"folder": Path("/")})[0] == path, "not looked for where it is run"
-    others = [fit | {"n": 399}, fit | {"means": [4.0, 9.0]}, fit | {"data": "gone.xz"}]
-    assert all(viz.find_data(other)[1] is None for other in others)
+    for other in ({"n": 399}, {"means": [4.0, 9.0]}, {"data": "gone.xz"}):
+        assert viz.find_data(fit | other)[1] is None
     for wrong in (np.full(400, 4.5), np.full((400, 2), 4.5), np.full(400, np.inf), []):
         save(path, wrong)
         assert viz.find_data(fit) == (fit["folder"] / path.name, None)
@@ -272,8 +270,7 @@ def test_the_histogram_is_of_the_data_that_the_fit_names(viz, folder, monkeypatc
 
 
 def test_fits_of_different_data_are_not_compared(viz, fit, folder):
-    stdin = fit | {"data": "-"}
-    elsewhere = {"folder": folder / "elsewhere"}
+    stdin, elsewhere = fit | {"data": "-"}, {"folder": folder / "elsewhere"}
     for pair in ([fit, fit | {"n": 399}], [fit, fit | elsewhere], [stdin, stdin | {"n": 399}]):
         assert all("comparison" not in stem for stem, _ in viz.figures(pair))
     stems = [stem for stem, _ in viz.figures([stdin, stdin | elsewhere])]

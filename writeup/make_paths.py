@@ -40,7 +40,6 @@ def main(target):
         row[0].set_ylim(LAST, 0)
         row[0].set_yticks(range(0, LAST + 1, 5))
         row[0].set_ylabel("iteration")
-        figure.tight_layout(pad=0.3, w_pad=1)
         figure.savefig(target, metadata={"CreationDate": None})
 
 
