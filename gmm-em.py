@@ -369,7 +369,7 @@ def parse_arguments():
     return args
 
 
-def formatted(name, n, tol, start, iterations, fit):
+def text_of(name, n, tol, start, iterations, fit):
     """Return the text that gmm-visualize.py reads, and a last line for people."""
     weights, means, varis, ll = fit
     facts = {"data": name.replace("\n", "\\n").replace("\r", "\\r"), "n": n, "k": len(weights)}
@@ -406,6 +406,7 @@ def print_fit(data, k, args):
     iterations, shown = {}, time.monotonic() + 0.9  # after a second, and ten times a second
 
     def report(start, iteration, change, weights, means, varis, ll):
+        """Count the iterations of each start, and show some or all of them."""
         nonlocal shown
         iterations[start] = iteration
         if args.verbose or (os.isatty(2) and time.monotonic() > shown + 0.1):
@@ -416,13 +417,12 @@ def print_fit(data, k, args):
     fit, start, lost = best_of(data, k, args.tol, args.restarts, args.seed, report)
     if lost:
         say(f"gmm-em.py: note: {lost} of {args.restarts + 1} starts collapsed and were left out")
-    n = len(data.values)
-    for note in notes(n, start, *fit[:3]):
+    for note in notes(len(data.values), start, *fit[:3]):
         say(f"gmm-em.py: note: {note}")
     say("", end="")
     try:  # past sys.stdout, which knows neither every name nor a full disk
-        with open(1, "w", encoding="utf-8", errors="surrogateescape", closefd=False) as output:
-            output.write(formatted(args.data, n, args.tol, start, iterations[start], fit))
+        with open(1, "w", encoding="utf-8", errors="surrogateescape", closefd=False) as out:
+            out.write(text_of(args.data, len(data.values), args.tol, start, iterations[start], fit))
     except OSError as error:
         say(f"gmm-em.py: error: cannot write the result: {error.strerror}", 1)
 

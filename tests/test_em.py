@@ -1,7 +1,6 @@
 """The functions of the handout against plain loops and scipy.stats.norm, and what EM guarantees."""
 
 import contextlib
-import copy
 import math
 
 import numpy as np
@@ -50,16 +49,6 @@ def test_log_likelihood_is_the_sum_of_the_logs(em):
     ll = em.log_likelihood(SAMPLE, *PARAMETERS)
     assert isinstance(ll, float)
     assert ll == pytest.approx(sum(np.log(density)), rel=1e-13)
-
-
-def test_functions_leave_their_arguments_alone(em):
-    arguments = [np.array(values) for values in (SAMPLE, *PARAMETERS)]
-    gammas = em.expectation(*arguments)
-    copies = copy.deepcopy([*arguments, gammas])
-    em.maximization(arguments[0], gammas)
-    em.train(arguments[0], 3, 1e9, arguments[1:])
-    for array, before in zip([*arguments, gammas], copies):
-        np.testing.assert_array_equal(array, before)
 
 
 # At k = 6 and a smaller tol a component collapses.
@@ -123,15 +112,6 @@ numbers = st.lists(st.integers(-3000, 3000), min_size=8, max_size=40, unique=Tru
 datasets = numbers.map(lambda values: np.array(values) / 100)
 scales, offsets = st.sampled_from([1e-9, 0.01, 1.0, 7.0, 1e12]), st.integers(-99, 99)
 examples = settings(max_examples=40, deadline=None, derandomize=True)
-
-
-@examples
-@given(data=datasets, k=st.integers(1, 5), seed=st.integers(0, 99))
-def test_ll_never_falls_from_any_start(em, trace, data, k, seed):
-    rng = np.random.RandomState(seed)
-    means, spread = rng.uniform(data.min(), data.max(), k), 10 ** rng.uniform(-2, 1, k)
-    with contextlib.suppress(em.Collapse):  # ll has risen until then
-        trace(data, k, 1e-9, (rng.dirichlet(np.ones(k)), means, np.var(data) * spread))
 
 
 @examples

@@ -88,11 +88,10 @@ def test_one_m_step_far_from_0_keeps_the_digits_of_the_variance(em):
 
 
 NO_MIXTURES = [  # weights, means and varis of a start
-    ([0.5, 0.6], [1, 2], [1, 1]),
-    ([-0.5, 1.5], [1, 2], [1, 1]),
-    ([0.5, 0.5], [1, math.nan], [1, 1]),
-    ([0.5, 0.5], [1, -9e75], [1, 1]),
+    *(([weight, 0.5], [1, 2], [1, 1]) for weight in (0.6, 0.4)),
+    *(([0.5, 0.5], [1, mean], [1, 1]) for mean in (math.nan, -9e75)),
     *(([0.5, 0.5], [1, 2], [1, vari]) for vari in (0, -1, 1e-151, 1e151, math.inf)),
+    ([1.5, -0.5], [1, 2], [1, 1]),
     ([1.0], [1], [1]),
 ]
 

@@ -31,7 +31,7 @@ def test_the_fit_is_printed_to_the_last_digit(command, em, root, data):
 @pytest.mark.parametrize("mean, vari", [("1234", "2.500e+05"), ("1700000000.00", "1.000")])
 def test_means_have_digits_down_to_a_tenth_of_their_sd(em, mean, vari):
     fit = np.array([1.0]), np.array([float(mean)]), np.array([float(vari)]), -1.0
-    formula = em.formatted("data.txt", 9, 1.0, "handout", 3, fit).splitlines()[-1]
+    formula = em.text_of("data.txt", 9, 1.0, "handout", 3, fit).splitlines()[-1]
     assert formula == f"p(x) = 1.000 N(x | {mean}, {vari})"
 
 

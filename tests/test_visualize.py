@@ -123,6 +123,7 @@ def test_the_figure_of_a_fit_carries_its_numbers(viz):
     ]
     (axes,) = figure.axes
     assert (axes.get_xlabel(), axes.get_ylabel()) == ("$x$", "density")
+    assert not (axes.spines["top"].get_visible() or axes.spines["right"].get_visible())
     assert (axes.get_title("left"), axes.get_title("right")) == ("a_$b", "k")
     assert viz.main([1.0], [2.0], [3.0]).axes[0].get_title("right") == "$k = 1$"
     (outline,) = axes.patches
