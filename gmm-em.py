@@ -248,7 +248,7 @@ def checked_start(data, k, tol, start):
     needed, sample = max(k, 2), data.values[:: len(data.values) // 1000 + 1]
     blocks = map(np.unique, blocks_of(data.values, 0.0, BLOCK))  # not read if the sample will do
     if len(set(sample.tolist())) < needed and (found := len(set().union(*blocks))) < needed:
-        raise ValueError(f"expected {needed} distinct values or more, found {found}: lower k")
+        raise ValueError(f"expected {needed} distinct values, found {found}: lower k or add values")
     low, high = data.ends.tolist()
     if not SMALL < high - low < LARGE:
         raise ValueError(f"a range of {high - low} is not {SMALL} to {LARGE}: rescale the data")

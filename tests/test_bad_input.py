@@ -105,7 +105,7 @@ def test_wrong_arguments_are_shown(command, tmp_path, line):
 @pytest.mark.parametrize(
     "lines, k, restarts, message",
     [
-        ("1 2 2 3", 4, 3, "k = 4: expected 4 distinct values or more, found 3"),
+        ("1 2 2 3", 4, 3, "k = 4: expected 4 distinct values, found 3"),
         ("-1e308 1e308", 1, 0, "k = 1: a range of inf is not 1e-75 to 1e+75: rescale the data"),
         ("1 2 3 4", 4, 0, "unbounded: use fewer components, a larger tol, or --restarts\n"),
         ("1 2 3 4", 4, 3, "; each of 4 starts ended so: use fewer components or a larger tol\n"),
