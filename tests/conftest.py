@@ -106,11 +106,7 @@ def command(em, monkeypatch, capfd, tmp_path):
 
 @pytest.fixture(scope="session")
 def trace(em):
-    """Return trace(data, k, tol, start) -> what em.train returns, and every ll, checking reports.
-
-    A run ends after the first iteration from the second on in which ll rises by less than tol, and
-    ll never falls by more than its rounding.
-    """
+    """Return trace(data, k, tol, start) -> what em.train returns and every ll, all checked."""
 
     def trace(data, k, tol, start=None):
         steps = []

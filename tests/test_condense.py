@@ -38,11 +38,12 @@ def mixed(seed):
 
 # In the others of the first 48 the handout's start leads to a collapse.
 @pytest.mark.parametrize("seed", sorted({*range(48)} - {2, 8, 28, 34}))
-def test_many_values_get_the_fit_of_the_textbook(trace, seed):
-    found = trace(*mixed(seed))
-    assert_same_fit(found, textbook(*mixed(seed), dtype=float))
+def test_many_values_get_the_fit_of_the_textbook_in_any_order(trace, seed):
+    data, *arguments = mixed(seed)
+    found = trace(data[::-1], *arguments)
+    assert_same_fit(found, textbook(data, *arguments, dtype=float))
     if seed in (3, 11, 18) and np.finfo(np.longdouble).eps < 1e-18:
-        assert_same_fit(found, textbook(*mixed(seed)), rtol=1e-11)
+        assert_same_fit(found, textbook(data, *arguments), rtol=1e-11)
 
 
 @pytest.mark.parametrize("seed", range(8))
@@ -85,17 +86,6 @@ def test_a_step_that_makes_a_component_narrow_keeps_the_digits_of_its_variance(e
     start = np.array([0.5, 0.5]), np.array([0.0, 50.0]), np.array([1.0, 100.0])
     over_values = em.em_step(data._replace(grids=[]), *start)
     np.testing.assert_allclose(em.em_step(data, *start)[3], over_values[3], rtol=1e-11)
-
-
-@pytest.mark.parametrize("seed, block, step", [(0, 2**12, 1), (1, 2**12, 1), (1, 28, 100)])
-def test_the_size_of_blocks_and_the_order_of_values_change_rounding_only(
-    em, trace, monkeypatch, seed, block, step
-):
-    data, *arguments = mixed(seed)
-    data = np.random.RandomState(0).permutation(data)[::step]
-    wanted = trace(data, *arguments)
-    monkeypatch.setattr(em, "BLOCK", block)
-    assert_same_fit(trace(data[::-1], *arguments), wanted, rtol=1e-11)
 
 
 def test_the_data_is_read_twice_however_many_the_iterations(em, monkeypatch):
