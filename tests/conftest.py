@@ -32,7 +32,8 @@ def textbook(data, k, tol, start=None, dtype=np.longdouble):
     while len(lls) < 3 or lls[-1] - lls[-2] >= tol:  # the first ll is that of the start
         with np.errstate(divide="ignore"):
             joint = np.log(weights) - np.log(two_pi * varis) / 2 - (x - means) ** 2 / (2 * varis)
-        logs = np.logaddexp.reduce(joint)
+        peaks = joint.max(axis=0)  # np.logaddexp, which needs none, takes three times as long
+        logs = np.log(np.exp(joint - peaks).sum(axis=0)) + peaks
         gammas = np.exp(joint - logs)
         lls.append(logs.sum())
         last = weights[:, 0], means[:, 0], varis[:, 0], lls[-1], lls[1:]
