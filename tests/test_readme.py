@@ -2,14 +2,14 @@
 
 import os
 import re
-import shutil
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+from conftest import ROOT
 
-README = (Path(__file__).parent.parent / "README.md").read_text()
+README = (ROOT / "README.md").read_text()
 CONSOLE = "".join(re.findall(r"^```console\n(.*?)^```", README, re.M | re.S))
 EXAMPLES = re.findall(r"^\$ (.*)\n((?:[^$].*\n)*)", CONSOLE, re.M)
 assert len(EXAMPLES) == CONSOLE.count("\n$ ") + 1 >= 6
@@ -17,20 +17,18 @@ NUMBER = re.compile(r"-?\d+\.\d+")
 
 
 @pytest.fixture(scope="module")
-def shell(root, tmp_path_factory):
-    """Return shell(command) -> what it prints, in a copy of what the commands need."""
+def shell(tmp_path_factory):
+    """Return shell(command) -> what it prints, in a folder with what the commands need."""
     folder = tmp_path_factory.mktemp("readme")
     for name in ("gmm-em.py", "gmm-visualize.py", "data.txt"):
-        shutil.copy(root / name, folder)
+        (folder / name).symlink_to(ROOT / name)
     (folder / "python").symlink_to(sys.executable)  # whatever the machine calls it
 
     def shell(command):
         path = os.pathsep.join([str(Path(sys.executable).parent), str(folder), os.environ["PATH"]])
         options = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT, "text": True}
-        environment = os.environ | {"PATH": path}
-        return subprocess.run(
-            ["bash", "-c", command], cwd=folder, env=environment, **options
-        ).stdout
+        options["env"] = os.environ | {"PATH": path, "MPLBACKEND": "module://no_display"}
+        return subprocess.run(["bash", "-c", command], cwd=folder, **options).stdout
 
     return shell
 
