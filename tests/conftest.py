@@ -21,6 +21,27 @@ def load(name):
     return module
 
 
+def run(script, *arguments, **options):
+    """Run a script as a user would; the options are those of subprocess.run."""
+    command = [sys.executable, ROOT / f"{script}.py", *map(str, arguments)]
+    options = {"capture_output": True, "text": True, "cwd": ROOT, "timeout": 120} | options
+    return subprocess.run(command, **options)
+
+
+def trace(em, data, k, tol, start=None):
+    """Return weights, means, varis, ll and every ll of em.train, whose reports are checked."""
+    steps = []
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        fit = em.train(data, k, tol, start, lambda *step: steps.append(step))
+    iterations, changes, *_, lls = zip(*steps)
+    assert iterations == tuple(range(1, len(lls) + 1))
+    assert changes == (math.inf, *np.diff(lls))
+    assert min(changes[:-1]) >= tol > changes[-1] >= -1e-14 * (len(data) + abs(lls[-1]))
+    np.testing.assert_array_equal(np.hstack(fit), np.hstack(steps[-1][2:]))
+    return *fit, lls
+
+
 def textbook(data, k, tol, start=None, dtype=np.longdouble):
     """Return weights, means, varis, ll and every ll of the handout's loop."""
     x = np.asarray(data, dtype)
@@ -59,11 +80,6 @@ def assert_same_fit(found, wanted, rtol=1e-9):
 
 
 @pytest.fixture(scope="session")
-def root():
-    return ROOT
-
-
-@pytest.fixture(scope="session")
 def data():
     return np.loadtxt(ROOT / "data.txt")
 
@@ -76,18 +92,6 @@ def em():
 @pytest.fixture(scope="session")
 def viz():
     return load("gmm-visualize")
-
-
-@pytest.fixture(scope="session")
-def run():
-    """Return run(script, *arguments, **options of subprocess.run) with text output captured."""
-
-    def run(script, *arguments, **options):
-        command = [sys.executable, ROOT / f"{script}.py", *map(str, arguments)]
-        options = {"capture_output": True, "text": True, "cwd": ROOT, "timeout": 120} | options
-        return subprocess.run(command, **options)
-
-    return run
 
 
 @pytest.fixture
@@ -103,22 +107,3 @@ def command(em, monkeypatch, capfd, tmp_path):
         return end.value.code, *capfd.readouterr()
 
     return command
-
-
-@pytest.fixture(scope="session")
-def trace(em):
-    """Return trace(data, k, tol, start) -> what em.train returns and every ll, all checked."""
-
-    def trace(data, k, tol, start=None):
-        steps = []
-        with warnings.catch_warnings():
-            warnings.simplefilter("error")
-            fit = em.train(data, k, tol, start, lambda *step: steps.append(step))
-        iterations, changes, *_, lls = zip(*steps)
-        assert iterations == tuple(range(1, len(lls) + 1))
-        assert changes == (math.inf, *np.diff(lls))
-        assert min(changes[:-1]) >= tol > changes[-1] >= -1e-14 * (len(data) + abs(lls[-1]))
-        np.testing.assert_array_equal(np.hstack(fit), np.hstack(steps[-1][2:]))
-        return *fit, lls
-
-    return trace

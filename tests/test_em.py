@@ -5,7 +5,7 @@ import math
 
 import numpy as np
 import pytest
-from conftest import assert_same_fit, textbook
+from conftest import assert_same_fit, textbook, trace
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.stats import norm
@@ -30,15 +30,17 @@ def test_expectation_is_bayes_rule(em):
         np.testing.assert_allclose(gammas[:, j], np.array(terms) / sum(terms), rtol=1e-12)
 
 
-def test_maximization_takes_weighted_moments_around_the_new_means(em):
-    gammas = np.random.RandomState(2).dirichlet([1, 2, 3], len(SAMPLE)).T
-    weights, means, varis = em.maximization(SAMPLE, gammas)
+# Far from 0 the shift of `train` is not there to help, and E[x²] - µ² would have no digit left.
+@pytest.mark.parametrize("offset, rtol", [(0, 1e-12), (1e9, 1e-9)])
+def test_maximization_takes_weighted_moments_around_the_new_means(em, offset, rtol):
+    sample, gammas = SAMPLE + offset, np.random.RandomState(2).dirichlet([1, 2, 3], len(SAMPLE)).T
+    weights, means, varis = em.maximization(sample, gammas)
     for i in range(3):
         total = sum(gammas[i])
-        mean = sum(g * x for g, x in zip(gammas[i], SAMPLE)) / total
-        vari = sum(g * (x - mean) ** 2 for g, x in zip(gammas[i], SAMPLE)) / total
-        wanted = [total / len(SAMPLE), mean, vari]
-        np.testing.assert_allclose([weights[i], means[i], varis[i]], wanted, rtol=1e-12)
+        mean = sum(g * x for g, x in zip(gammas[i], sample)) / total
+        vari = sum(g * (x - mean) ** 2 for g, x in zip(gammas[i], sample)) / total
+        wanted = [total / len(sample), mean, vari]
+        np.testing.assert_allclose([weights[i], means[i], varis[i]], wanted, rtol=rtol)
     for nothing in (0.0, 1e-300):  # a row too small to have digits
         weights, means, varis = em.maximization([2.0, 4.0], [[1, 1], [nothing, nothing]])
         assert (list(weights), means[0], varis[0]) == ([1, 0], 3, 1)
@@ -56,14 +58,15 @@ CASES = [(k, tol) for k in range(1, 7) for tol in (1e9, 1, 1e-2, 1e-6) if k < 6 
 
 
 @pytest.mark.parametrize("k, tol", CASES)
-def test_train_is_the_loop_of_the_textbook(trace, data, k, tol):
-    assert_same_fit(trace(data, k, tol), textbook(data, k, tol), rtol=1e-6 if tol < 1e-3 else 1e-9)
+def test_train_is_the_loop_of_the_textbook(em, data, k, tol):
+    found, wanted = trace(em, data, k, tol), textbook(data, k, tol)
+    assert_same_fit(found, wanted, rtol=1e-6 if tol < 1e-3 else 1e-9)
 
 
 def test_one_component_has_the_mean_and_the_variance_of_the_data(em, data):
-    _, (mean,), (vari,), ll = em.train(data, 1, 1)
-    assert (mean, vari) == pytest.approx((data.mean(), data.var()))
-    assert ll == pytest.approx(norm.logpdf(data, data.mean(), data.std()).sum())
+    ll = norm.logpdf(data, data.mean(), data.std()).sum()
+    fit = np.hstack(em.train(data, 1, 1))
+    np.testing.assert_allclose(fit, [1, data.mean(), data.var(), ll], rtol=1e-12)
 
 
 @pytest.mark.parametrize(
@@ -90,10 +93,9 @@ def test_train_runs_on_the_functions_a_grader_calls(em, data, monkeypatch):
 def test_of_all_the_starts_the_one_with_the_highest_ll_wins(em, data):
     lls = {}
     report = lambda name, *step: lls.update({name: step[-1]})  # noqa: E731
-    fit, name, lost = em.best_of(data, 4, 1e-6, 10, 0, report)
+    fit, name, _ = em.best_of(data, 4, 1e-6, 10, 0, report)
     assert list(lls) == ["handout", *(f"random {i} of 10" for i in range(1, 11))]
     assert fit[3] == lls[name] == max(lls.values()) > lls["handout"] + 50
-    assert lost == 0
 
 
 def test_random_starts_are_what_the_contract_says(em, data):

@@ -8,18 +8,19 @@ import sys
 
 import numpy as np
 import pytest
+from conftest import ROOT, run
 
-posix = pytest.mark.skipif(os.name != "posix", reason="needs POSIX files, pipes and signals")
+linux = pytest.mark.skipif(sys.platform != "linux", reason="needs /dev/full and byte names")
 KEYS = ["data", "n", "k", "tol", "start", "iterations", "weights", "means", "varis", "ll", "bic"]
 
 
-def test_the_fit_is_printed_to_the_last_digit(command, em, root, data):
-    code, out, err = command(root / "data.txt", 3, 1)
+def test_the_fit_is_printed_to_the_last_digit(command, em, data):
+    code, out, err = command(ROOT / "data.txt", 3, 1)
     *lines, formula = out.splitlines()
     facts = dict(line.split(": ", 1) for line in lines)
     weights, means, varis, ll = em.train(data, 3, 1)
     assert (code, err, list(facts)) == (0, "", KEYS)
-    assert list(facts.values())[:6] == [str(root / "data.txt"), "400", "3", "1.0", "handout", "15"]
+    assert list(facts.values())[:6] == [str(ROOT / "data.txt"), "400", "3", "1.0", "handout", "15"]
     for key, values in ("weights", weights), ("means", means), ("varis", varis):
         assert [float(word) for word in facts[key].split(" ")] == values.tolist()
     assert float(facts["ll"]) == ll
@@ -46,8 +47,8 @@ TWINS = "components 1, 2 coincide; if σ = 1 is too wide a start for this unit, 
         ([0.971, 0.029], [0, 5], [1, 1], ["component 2 rests on 2.9 points, too few for a"]),
         ([0.9704, 0.0296], [0, 5], [1, 1], []),  # 3.0 points, as they are printed
         ([1, 0], [0, 0], [1, 1], [OWNS_NONE]),
-        ([0.5, 0.5], [0, 0.009], [1, 1], [TWINS]),
-        ([0.5, 0.5], [0, 0.011], [1, 1], []),
+        ([0.5, 0.5], [0, 0.0099], [1, 1], [TWINS]),
+        ([0.5, 0.5], [0, 0.0101], [1, 1], []),
         ([0.5, 0.5], [0, 0.009], [1, 0.5], []),
         ([0.5, 0.5], [3, 3], [1, 1.018**2], []),
         ([0.5, 0.5], [3, 3], [1, 1.009**2], [TWINS]),
@@ -64,9 +65,9 @@ def test_a_fit_that_is_of_no_use_gets_a_note_and_others_none(em, weights, means,
         assert "--restarts" not in note, "a remedy that was used"
 
 
-def test_verbose_shows_every_iteration_on_standard_error(command, root):
-    _, plain, quiet = command(root / "data.txt", 3, 1)
-    _, verbose, err = command(root / "data.txt", 3, 1, "-v")
+def test_verbose_shows_every_iteration_on_standard_error(command):
+    _, plain, quiet = command(ROOT / "data.txt", 3, 1)
+    _, verbose, err = command(ROOT / "data.txt", 3, 1, "-v")
     assert (quiet, verbose) == ("", plain)  # no progress line: this is not a terminal
     lines = err.splitlines()
     for i, line in enumerate(lines, 1):
@@ -75,22 +76,21 @@ def test_verbose_shows_every_iteration_on_standard_error(command, root):
     assert f"\niterations: {len(lines)}\n" in plain
 
 
-def test_a_terminal_sees_one_progress_line_once_a_second_has_passed(em, command, root, monkeypatch):
+def test_a_terminal_sees_one_progress_line_once_a_second_has_passed(em, command, monkeypatch):
     clock = iter(np.arange(0, 99, 0.3))
     monkeypatch.setattr(em.time, "monotonic", lambda: next(clock))
     monkeypatch.setattr(em.os, "isatty", lambda descriptor: True)
-    _, out, err = command(root / "data.txt", 3, 1)
+    _, out, err = command(ROOT / "data.txt", 3, 1)
     nothing, *lines, last = err.split("\r\x1b[K")  # back to the start of the line, erase it
     iterations = [int(re.match(r"k = 3, handout: iteration (\d+), ll -\d", x)[1]) for x in lines]
     assert nothing == last == "" and out.startswith("data: ") and "\n" not in err
     assert iterations[0] == 4 and iterations == sorted(iterations) and len(iterations) > 4
 
 
-@posix
-def test_ctrl_c_ends_with_code_130_and_no_traceback(root, tmp_path):
+def test_ctrl_c_ends_with_code_130_and_no_traceback(tmp_path):
     # Overlapping components and a tiny tol: this would take minutes.
     np.save(tmp_path / "big.npy", np.random.RandomState(0).normal(size=10**6))
-    command = [sys.executable, root / "gmm-em.py", tmp_path / "big.npy", "9", "1e-9", "-v"]
+    command = [sys.executable, ROOT / "gmm-em.py", tmp_path / "big.npy", "9", "1e-9", "-v"]
     streams = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
     process = subprocess.Popen(command, **streams)
     process.stderr.readline()  # the fit has begun
@@ -113,19 +113,19 @@ STREAMS = {
 }
 
 
-@posix
+@linux
 @pytest.mark.parametrize("streams", STREAMS)
-def test_closed_and_full_streams_make_no_noise(root, streams):
-    script = f"'{sys.executable}' -OO gmm-em.py data.txt 6 1e-6 --restarts 3 {streams}"
-    done = subprocess.run(script, shell=True, cwd=root, capture_output=True, text=True, timeout=60)
+def test_closed_and_full_streams_make_no_noise(streams):
+    script = f"'{sys.executable}' gmm-em.py data.txt 9 1e-3 --restarts 3 {streams}"
+    done = subprocess.run(script, shell=True, cwd=ROOT, capture_output=True, text=True, timeout=60)
     out, err = STREAMS[streams]
     assert re.fullmatch(out, done.stdout) and re.fullmatch(err, done.stderr)
     assert done.returncode == (1 if err == FAILURE else 0)
 
 
-@posix
+@linux
 @pytest.mark.parametrize("name", ["µ.txt", "byte\udcff.txt", "two\nlines.txt"])
-def test_a_file_of_any_name_is_fitted_and_named(run, tmp_path, name):
+def test_a_file_of_any_name_is_fitted_and_named(tmp_path, name):
     (tmp_path / name).write_text("1\n2\n3\n4\n")
     environment = os.environ | {"PYTHONIOENCODING": "ascii:strict", "PYTHONUTF8": "1"}
     done = run("gmm-em", name, 1, 1, cwd=tmp_path, env=environment, text=False)
