@@ -123,8 +123,10 @@ def test_a_range_of_k_prints_what_can_be_fitted(command, tmp_path):
 
 
 def test_an_error_in_a_real_process_has_no_traceback():
-    done = run("gmm-em", "-", 2, 1, input="")  # of which numpy warns
-    assert_one_error((done.returncode, done.stdout, done.stderr), 2, "standard input: ", "none")
+    for text, code, error in ("", 2, "expected one"), ("1\n2\n", 1, "k = 3: "):  # numpy warns of ""
+        done = run("gmm-em", "-", 3, 1, input=text)
+        found = done.returncode, done.stdout, done.stderr
+        assert_one_error(found, code, f"error: standard input: {error}")
 
 
 LINES = ["1.5", "2.5", "# comment", "", "4", "  9.25  ", "11 # comment", "1e1", "", ""]

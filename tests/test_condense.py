@@ -32,6 +32,7 @@ def mixed(seed):
         data[:30] += 1e6 * rng.normal(size=30)  # outliers a million sds away
     if seed % 2 == 0:
         return data, k, 30, None
+    data *= 10.0 ** (seed % 3 * 7 - 7)  # a unit
     means = np.sort(rng.choice(data, k, replace=False))
     return data, k, 30, (np.full(k, 1 / k), means, np.var(data) * 10 ** rng.uniform(-3, 0, k))
 
@@ -72,14 +73,14 @@ def test_steps_are_made_on_as_few_points_as_will_do(em, monkeypatch):
     em.train(data, 2, 1, ([0.5, 0.5], [0, 0], [2, 1]))
     assert points[0] < points[-1] < N / 2
     points.clear()
-    em.train(np.arange(N), 2, 1)  # of a range of many thousand σ, until σ has grown
+    em.train(np.arange(-N, 0), 2, 1)  # of a range of many thousand σ, until σ has grown
     assert sum(points[:2]) == N and max(points[-9:]) < N / 100
 
 
 def test_a_step_that_makes_a_component_narrow_keeps_the_digits_of_its_variance(em):
     rng = np.random.RandomState(0)
-    data = em.condense(np.append(rng.normal(0, 1e-4, N), rng.normal(50, 10, N)))
-    start = np.array([0.5, 0.5]), np.array([0.0, 50.0]), np.array([1.0, 100.0])
+    data = em.condense(np.append(rng.normal(0, 1e3, N), rng.normal(5e8, 1e8, N)))
+    start = np.array([0.5, 0.5]), np.array([0.0, 5e8]), np.array([1e14, 1e16])
     over_values = em.em_step(data._replace(grids=[]), *start)
     np.testing.assert_allclose(em.em_step(data, *start)[3], over_values[3], rtol=1e-11)
 
