@@ -37,7 +37,6 @@ FILES = {  # what is in data.txt or data.npy, and what is said of it
     "a grouped number": (b"1\n1_000\n", "txt:2: ", "'1_000'"),
     "digits of another script": ("1\n٣\n".encode(), "txt:2: ", "'٣'"),
     "binary": (bytes(range(256)), "txt:1: ", r"\x00\x01\x02"),
-    "UTF-16": ("1\n2\n".encode("utf-16"), "txt:1: ", "UTF-8"),
     "a NUL byte": (b"1\n2\0\n3\n", "txt:2: ", r"'2\x00'"),
     "a Latin-1 byte in a comment": (b"1\n2 # \xb5m\n", "txt:2: ", "'2 # "),
     "after comments and blank lines": (b"# a\n\n1 # b\n\nx\n", "txt:5: ", "'x'"),
@@ -77,7 +76,6 @@ def test_a_missing_file_or_a_folder_is_named(command, tmp_path, name):
 ARGUMENTS = {
     "": "data, k, tol",
     "data.txt 2": "tol",
-    "data.txt 2 1 more": "more",
     "data.txt 2 1 --wat": "--wat",
     "data.txt 0 1": "argument k: expected k ≥ 1, or a range such as 2-6, found '0'",
     **{

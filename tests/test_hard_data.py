@@ -105,11 +105,13 @@ def test_what_cannot_be_fitted_is_said_before_the_first_iteration(em, message, d
         em.train(data, k, tol, start, lambda *_: pytest.fail("EM started"))
 
 
-def test_a_start_far_beyond_the_data_gives_a_fit(em, monkeypatch):
+@pytest.mark.parametrize("weight", [0.5, 0])
+def test_a_start_far_beyond_the_data_gives_a_fit(em, monkeypatch, weight):
     monkeypatch.setattr(em, "BLOCK", 64)
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        weights, means, varis, ll = em.train(PLAIN, 2, 1, ([0.5, 0.5], [4, 9e74], [1, 2e-150]))
+        start = [1 - weight, weight], [4, 9e74], [1, 2e-150]
+        weights, means, varis, ll = em.train(PLAIN, 2, 1, start)
     assert (list(weights), means[1], varis[1]) == ([1, 0], 9e74, 2e-150)
     assert ll == pytest.approx(em.train(PLAIN, 1, 1)[3])
 
