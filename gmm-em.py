@@ -397,6 +397,7 @@ def notes(n, start, weights, means, varis):
     sds = np.where(weights > 0, np.sqrt(varis), np.nan)
     near = 0.01 * sds  # no figure shows a hundredth of σ
     same = (abs(means - means[:, None]) < near) & (abs(sds - sds[:, None]) < near)  # (k, k)
+    same = np.linalg.matrix_power(same, len(same))  # also by way of others
     for twins in sorted({tuple(np.flatnonzero(row) + 1) for row in same if row.sum() > 1}):
         yield f"components {', '.join(map(str, twins))} coincide; {remedy}"
 
@@ -415,10 +416,9 @@ def print_fit(data, k, args):
             say(line, end="\n" if args.verbose else "")
 
     fit, start, lost = best_of(data, k, args.tol, args.restarts, args.seed, report)
-    if lost:
-        say(f"gmm-em.py: note: {lost} of {args.restarts + 1} starts collapsed and were left out")
-    for note in notes(len(data.values), start, *fit[:3]):
-        say(f"gmm-em.py: note: {note}")
+    left_out = [f"{lost} of {args.restarts + 1} starts collapsed and were left out"] if lost else []
+    for note in [*left_out, *notes(len(data.values), start, *fit[:3])]:
+        say(f"gmm-em.py: note: k = {k}: {note}")
     say("", end="")
     try:  # past sys.stdout, which knows neither every name nor a full disk
         with open(1, "w", encoding="utf-8", errors="surrogateescape", closefd=False) as out:
