@@ -311,7 +311,7 @@ def command_line():
     parser = argparse.ArgumentParser(description="Plot the mixtures that gmm-em.py has fitted.")
     parser.error = fail
     add = parser.add_argument
-    add("fits", nargs="*", metavar="FIT", help="gmm-em.py's output (default: all of writeup/fits)")
+    add("fits", nargs="*", metavar="FIT", help="gmm-em.py's output (default: writeup/fits/*.txt)")
     add("-o", "--output", type=Path, metavar="DIR", help="default: . (and then writeup/figures)")
     add("--format", choices=("png", "pdf", "svg"), default="png")
     add("--show", action="store_true", help="open the figures in windows as well")
