@@ -84,6 +84,8 @@ def test_plot_model_draws_every_component_and_the_mixture_on_top(viz, k):
         assert line.clipbox.y0 > axes.bbox.y0, "a line runs along the axis"
     styles = {(line.get_color(), str(line.get_linestyle())) for line in axes.lines}
     assert len(styles) == k + 1, "two curves look the same"
+    keys = [handle.get_facecolor()[:3] for handle in figure.legends[0].legend_handles[:-1]]
+    assert keys == [matplotlib.colors.to_rgb(line.get_color()) for line in axes.lines[:-1]]
     for line, area in zip(axes.lines[:-1], axes.collections, strict=True):
         assert matplotlib.colors.same_color(area.get_facecolor()[0, :3], line.get_color())
         assert area.get_datalim(axes.transData).ymax == pytest.approx(line.get_ydata().max())
@@ -208,17 +210,19 @@ def test_the_same_fit_gives_the_same_file_on_any_day(viz, folder, monkeypatch):
 def test_several_fits_are_compared_and_none_overwrites_another(called, monkeypatch, folder):
     shown = []
     monkeypatch.setattr(plt, "show", lambda: shown.append(len(plt.get_fignums())))
-    (folder / "writeup" / "fits").mkdir(parents=True)
+    monkeypatch.setattr(plt, "switch_backend", shown.append)
+    (folder / "writeup" / "fits" / "others").mkdir(parents=True)
+    (folder / "writeup" / "fits" / "others" / "k2.txt").write_text(FIT)
     (folder / "writeup" / "fits" / "1.txt").write_text(FIT)
     (folder / "writeup" / "fits" / "2.txt").write_text(FIT + FIT.replace("data.", "below/data."))
     names = ["data-k2", "data-k2-2", "data-comparison", "data-k2-3"]
     names = [str(folder / "writeup" / "figures" / f"{name}.png") for name in names]
     assert called() == names
     assert sorted(map(str, (folder / "writeup" / "figures").iterdir())) == sorted(names)
-    assert not (shown or plt.get_fignums()), "figures are kept that nobody sees"
+    assert (shown, plt.get_fignums()) == (["Agg"], []), "figures are kept that nobody sees"
     options = "-o", "new/folder", "--show", "--format", "svg"
     assert called("fit.txt", *options) == ["new/folder/data-k2.svg"]
-    assert shown == [1] and (folder / "new" / "folder" / "data-k2.svg").is_file()
+    assert shown == ["Agg", 1] and (folder / "new" / "folder" / "data-k2.svg").is_file()
 
 
 @pytest.mark.parametrize("kind", ["txt", "int8.npy", "float16.npy", "float64.npy"])

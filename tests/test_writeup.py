@@ -133,6 +133,7 @@ def test_every_number_is_right_to_the_digits_shown(inputs, data, prose):
         assert found == [f"{value:.{n}f}" for value, n in zip(values, places, strict=True)]
     bics = inputs["tight"][3]["bic"], inputs["best"][4]["bic"], inputs["handout"][6]["bic"]
     assert re.findall(r"\\textbf\{(.*?)\}", results["fitrows"]) == [f"{x:.2f}" for x in bics]
+    assert f"\\mathbf{{{max(expected['New data'][-5:]):.1f}}}" in results["heldoutrows"]
     rows = results["fitrows"].splitlines()
     assert {row.count("&") + 2 * row.count(r"multicolumn{3}") for row in rows} == {10}
 
