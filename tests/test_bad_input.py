@@ -62,11 +62,11 @@ def test_an_unreadable_file_is_named_with_its_line(command, tmp_path, case):
     assert_one_error(command(name, 2, 1), 2, f"error: data.{parts[0]}", *parts[1:])
 
 
-@pytest.mark.parametrize("name", ["missing.txt", "two\nlines", "gone.npy", "folder", "folder.npy"])
+@pytest.mark.parametrize("name", ["gone.txt", "two\nlines", "b\udcff.npy", "folder", "folder.npy"])
 def test_a_missing_file_or_a_folder_is_named(command, tmp_path, name):
     if name.startswith("folder"):
         (tmp_path / name).mkdir()
-    shown = name.replace("\n", r"\n")
+    shown = name.replace("\n", r"\n").replace("\udcff", "\ufffd")  # as it is captured
     assert_one_error(command(name, 2, 1), 2, f"error: cannot read {shown}: ")
 
 
