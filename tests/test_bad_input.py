@@ -139,9 +139,8 @@ def test_arrays_are_read_in_every_kind_of_real_number(em, tmp_path, kind):
     np.testing.assert_array_equal(np.hstack(found), np.hstack(wanted))
 
 
-def test_a_pipe_and_a_named_pipe_give_what_the_file_gives(tmp_path):
+def test_a_named_pipe_gives_what_the_file_gives(tmp_path):
     read, text = run("gmm-em", "data.txt", 3, 1).stdout, (ROOT / "data.txt").read_text()
-    assert run("gmm-em", "-", 3, 1, input=text).stdout == read.replace("data.txt", "-", 1)
     os.mkfifo(tmp_path / "data.txt")
     writer = threading.Thread(target=(tmp_path / "data.txt").write_text, args=[text], daemon=True)
     writer.start()

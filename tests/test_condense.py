@@ -43,8 +43,6 @@ def test_many_values_get_the_fit_of_the_textbook_in_any_order(em, seed):
     data, *arguments = mixed(seed)
     found = trace(em, data[::-1], *arguments)
     assert_same_fit(found, textbook(data, *arguments, dtype=float))
-    if seed in (3, 11, 18) and np.finfo(np.longdouble).eps < 1e-18:
-        assert_same_fit(found, textbook(data, *arguments), rtol=1e-11)
 
 
 @pytest.mark.parametrize("seed", range(8))
@@ -57,7 +55,7 @@ def test_every_grid_has_the_powers_of_the_values(em, seed):
     for grid in condensed.grids:
         found = (((grid.nodes - middle) / half) ** powers * grid.counts).sum(axis=1)
         np.testing.assert_allclose(found, wanted, rtol=0, atol=1e-11 * N)
-        assert grid.sizes.sum() == pytest.approx(N, rel=1e-12)
+        assert grid.sizes.sum() == pytest.approx(N, rel=1e-12) and min(grid.sizes) > 0.9
 
 
 def test_steps_are_made_on_as_few_points_as_will_do(em, monkeypatch):
@@ -77,12 +75,14 @@ def test_steps_are_made_on_as_few_points_as_will_do(em, monkeypatch):
     assert sum(points[:2]) == N and max(points[-9:]) < N / 100
 
 
-def test_a_step_that_makes_a_component_narrow_keeps_the_digits_of_its_variance(em):
+def test_a_step_from_wide_to_narrow_and_one_with_steep_gammas_keep_their_digits(em):
     rng = np.random.RandomState(0)
-    data = em.condense(np.append(rng.normal(0, 1e3, N), rng.normal(5e8, 1e8, N)))
-    start = np.array([0.5, 0.5]), np.array([0.0, 5e8]), np.array([1e14, 1e16])
-    over_values = em.em_step(data._replace(grids=[]), *start)
-    np.testing.assert_allclose(em.em_step(data, *start)[3], over_values[3], rtol=1e-11)
+    narrow = np.append(rng.normal(0, 1e3, N), rng.normal(5e8, 1e8, N))
+    steep = rng.uniform(-5, 55, N)  # half way, the gammas change from 0 to 1 within σ²/50
+    for data, means, varis in (narrow, [0, 5e8], [1e14, 1e16]), (steep, [0, 50], [1, 1]):
+        data, start = em.condense(data), np.array([[0.5, 0.5], means, varis])
+        over_values = em.em_step(data._replace(grids=[]), *start)
+        np.testing.assert_allclose(em.em_step(data, *start)[3], over_values[3], rtol=2e-12)
 
 
 def test_the_data_is_read_twice_however_many_the_iterations(em, monkeypatch):

@@ -53,7 +53,6 @@ HARD = {
     "epoch seconds": (EPOCH, 2, 1e-6),
     "negative epoch seconds": (-EPOCH, 2, 1e-6),
     "values 1e-6 apart": (5 + 1e-6 * PLAIN, 2, 1e-6),
-    "an integer range of 1e6": (np.round(1e6 * PLAIN).astype(np.int64), 3, 1e-6),
     "an outlier a million sds away": (groups((200, 0, 1), (20, 1e6, 1)), 2, 1e-6),
     "far groups, components between them": (groups((60, 0, 1), (60, 1e4, 1)), 5, 1e-6),
     "two points": (np.array([0.25, 1.75]), 1, 1e-6),
