@@ -109,7 +109,7 @@ def expected_numbers(inputs, data):
         r"Why $\loglik$ falls": [3, 10, -6, 174, tight[4]["ll"], tight[3]["ll"]],
         "Why it": [10, -6, tight_short, true_ll, low, high, 200, 400, *lefts, *left, 10, -6],
         "Why ``best of restarts''": [10, -6, 6, max(data), 193],
-        "Problem 2.4": [*centres, sum(handout[6]["weights"][3:])],
+        "Problem 2.4": [*centres, sum(handout[6]["weights"][3:]), 10, -6, 10, -6],
         "The histogram": [0.4, *near, 0.4, *between],
         "BIC": [*bic_gaps, 1.5 * np.log(400), *np.diff(lls[2])[1:]],
         "Spikes": [*spike["pair"], 0.001, *spikes, best[4]["bic"], 400, 5, *large],
