@@ -69,12 +69,12 @@ def expectation(data, weights, means, varis, return_logs=False):
 
 
 def maximization(data, gammas):
-    """Return the weights, means and varis that maximize the likelihood, given gammas.
+    """Return the weights, means, varis that maximize the expected complete-data ll, given gammas.
 
     N_i = sum_j γ_ij,  π_i = N_i / sum_l N_l,  µ_i = sum_j γ_ij x_j / N_i,
     σ²_i = sum_j γ_ij (x_j - µ_i)² / N_i
-    data (n,), gammas (k, n), times counts if there are any -> weights, means, varis, each (k,). An
-    N_i too small to have digits is taken for 0. Handout, 3.1; Bishop, 9.24-9.27.
+    data (n,), or (k, n) for data of each component's own, gammas (k, n), on a grid times counts ->
+    weights, means, varis, each (k,), 0 where N_i has no digits. Handout, 3.1; Bishop, 9.24-9.27.
     """
     data, gammas = np.asarray(data, float), np.asarray(gammas, float)
     totals = gammas.sum(axis=1)  # N_i
@@ -95,7 +95,7 @@ def log_likelihood(data, weights, means, varis):
 
 
 def train(data, k, tol, start=None, report=lambda *step: None):
-    """Return the weights, means, varis and ll of the mixture that EM converges to.
+    """Return the weights, means, varis and ll of the mixture at which EM stops.
 
     One iteration is E, M, then the ll of the new parameters. EM never lowers ll: it stops after the
     first iteration t ≥ 2 with ll_t - ll_(t-1) < tol, which takes in a fall by rounding.
@@ -133,7 +133,7 @@ NODES = chebpts1(Q)  # Chebyshev's, in [-1, 1]
 COEFFICIENTS = 2 / Q * chebvander(NODES, Q - 1).T  # row m: from values at the nodes to a_m
 COEFFICIENTS[0] /= 2
 HALVES = COEFFICIENTS.T @ chebvander(np.append(NODES - 1, NODES + 1) / 2, Q - 1).T  # L_q, (Q, 2Q)
-Condensed = namedtuple("Condensed", "values shift ends grids")  # all of values - shift
+Condensed = namedtuple("Condensed", "values shift ends grids")  # ends, grids: of values - shift
 Grid = namedtuple("Grid", "width nodes counts sizes")  # m cells: nodes, counts (mQ,), sizes (m,)
 
 
@@ -228,11 +228,9 @@ def em_step(data, weights, means, varis):
     if len(blocks) == 1:  # of small data, where pooling would cost as much as the step
         return ll, *update
     points, means, varis = np.transpose(blocks, (1, 2, 0))  # N_ib, µ_ib, σ²_ib, each (k, b)
-    totals = points.sum(axis=1)
-    divisors = totals + (totals == 0)
-    new_means = (points * means).sum(axis=1) / divisors
-    varis = varis + (means - new_means[:, None]) ** 2
-    return ll, totals / totals.sum(), new_means, (points * varis).sum(axis=1) / divisors
+    weights, new_means, between = maximization(means, points)
+    within = maximization(varis, points)[1]
+    return ll, weights, new_means, within + between
 
 
 def blocks_of(data, shift, size):
@@ -395,7 +393,7 @@ def notes(n, start, weights, means, varis):
     wide = "if σ = 1 is too wide a start for this unit, rescale the data, or use --restarts"
     remedy = wide if start == "handout" else "try fewer components"
     sds = np.where(weights > 0, np.sqrt(varis), np.nan)
-    near = 0.01 * sds  # no figure shows a hundredth of σ
+    near = 0.01 * sds  # no plot shows a hundredth of σ
     same = (abs(means - means[:, None]) < near) & (abs(sds - sds[:, None]) < near)  # (k, k)
     same = np.linalg.matrix_power(same, len(same))  # also by way of others
     for twins in sorted({tuple(np.flatnonzero(row) + 1) for row in same if row.sum() > 1}):
