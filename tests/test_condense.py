@@ -1,4 +1,4 @@
-"""Many values condensed to few points: the same sums, the same fit, in little memory."""
+"""Many values condensed to few points: the same sums and fit, in little memory."""
 
 import os
 import subprocess
@@ -6,14 +6,15 @@ import sys
 
 import numpy as np
 import pytest
-from conftest import ROOT, assert_same_fit, run, textbook, trace
+from conftest import OPTIONS, assert_same_fit, run, textbook, trace
 
+pytestmark = pytest.mark.filterwarnings("error")
 N = 60_000
 
 
 def mixed(seed):
-    """Return N values of three kinds, a number of components, tol, and a start or None."""
-    rng, parts, n = np.random.RandomState(seed), [], N // 3
+    """Return N values of three kinds, k, tol, and a start or None."""
+    rng, n, data = np.random.RandomState(seed), N // 3, []
     for _ in range(3):
         m, s = rng.uniform(-20, 20), 10 ** rng.uniform(-1, 1)
         kinds = [
@@ -26,15 +27,16 @@ def mixed(seed):
             lambda m, s: rng.lognormal(0, 1, n),
             lambda m, s: rng.exponential(s, n) - m,
         ]
-        parts.append(kinds[rng.randint(len(kinds))](m, s))
-    data, k = np.concatenate(parts), 1 + seed % 6
+        data = np.append(data, kinds[rng.randint(len(kinds))](m, s))
+    k = 1 + seed % 6
     if seed % 8 == 5:
         data[:30] += 1e6 * rng.normal(size=30)  # outliers a million sds away
     if seed % 2 == 0:
         return data, k, 30, None
     data *= 10.0 ** (seed % 3 * 7 - 7)  # a unit
     means = np.sort(rng.choice(data, k, replace=False))
-    return data, k, 30, (np.full(k, 1 / k), means, np.var(data) * 10 ** rng.uniform(-3, 0, k))
+    varis = np.var(data) * 10 ** rng.uniform(-3, 0, k)
+    return data, k, 30, (np.full(k, 1 / k), means, varis)
 
 
 # In the others of the first 36 the handout's start leads to a collapse.
@@ -50,7 +52,8 @@ def test_every_grid_has_the_powers_of_the_values(em, seed):
     condensed = em.condense(mixed(seed)[0] + 1e3)
     middle, half = condensed.ends.mean(), np.ptp(condensed.ends) / 2
     powers = np.arange(16)[:, None]
-    wanted = (((condensed.values - condensed.shift - middle) / half) ** powers).sum(axis=1)
+    values = (condensed.values - condensed.shift - middle) / half
+    wanted = (values**powers).sum(axis=1)
     assert len(condensed.grids) > 5
     for grid in condensed.grids:
         found = (((grid.nodes - middle) / half) ** powers * grid.counts).sum(axis=1)
@@ -58,31 +61,46 @@ def test_every_grid_has_the_powers_of_the_values(em, seed):
         assert grid.sizes.sum() == pytest.approx(N, rel=1e-12) and min(grid.sizes) > 0.9
 
 
-def test_steps_are_made_on_as_few_points_as_will_do(em, monkeypatch):
-    points, expectation = [], em.expectation
+@pytest.fixture
+def points(em, monkeypatch):
+    """Return the list of how many points each call of gammas_and_logs had."""
+    points, gammas_and_logs = [], em.gammas_and_logs
 
-    def spy(data, *arguments, **options):
+    def spy(data, *parameters):
         points.append(len(data))
-        return expectation(data, *arguments, **options)
+        return gammas_and_logs(data, *parameters)
 
-    monkeypatch.setattr(em, "expectation", spy)
+    monkeypatch.setattr(em, "gammas_and_logs", spy)
+    return points
+
+
+def test_steps_are_made_on_as_few_points_as_will_do(em, points):
     rng = np.random.RandomState(0)  # a narrow component asks for finer cells
     data = np.append(rng.normal(0, 1, N // 2), rng.normal(0, 0.02, N // 2))
     em.train(data, 2, 1, ([0.5, 0.5], [0, 0], [2, 1]))
     assert points[0] < points[-1] < N / 2
     points.clear()
-    em.train(np.arange(-N, 0), 2, 1)  # of a range of many thousand σ, until σ has grown
-    assert sum(points[:2]) == N and max(points[-9:]) < N / 100
+    em.train(np.arange(-N, 0), 2, 1)  # σ = 1 is too narrow, until it has grown
+    assert sum(points[: -(-N // max(points))]) == N and max(points[-9:]) < N / 100
 
 
-def test_a_step_from_wide_to_narrow_and_one_with_steep_gammas_keep_their_digits(em):
+def test_condensing_begins_at_4096_values_and_ignores_empty_components(em, points):
+    data, start = mixed(10)[0], np.array([[0.5, 0.5], [-9, 9], [81, 81]])
+    for n, fewest in (4095, 4095), (4096, 0):
+        em.condense(data[:n]).step(*start)
+        assert fewest <= points[-1] <= max(fewest, 700)
+    em.condense(data).step(*np.array([[1, 0], [0, 5], [400, 1e-12]]))
+    assert points[-1] < N / 100
+
+
+def test_a_step_keeps_its_digits_from_wide_to_narrow_and_with_steep_gammas(em):
     rng = np.random.RandomState(0)
-    narrow = np.append(rng.normal(0, 1e3, N), rng.normal(5e8, 1e8, N))
-    steep = rng.uniform(-5, 55, N)  # half way, the gammas change from 0 to 1 within σ²/50
-    for data, means, varis in (narrow, [0, 5e8], [1e14, 1e16]), (steep, [0, 50], [1, 1]):
+    wide = np.append(rng.normal(0, 1e3, N), rng.normal(5e8, 1e8, N))
+    steep = rng.uniform(-5, 55, N)  # half way, γ goes from 0 to 1 within σ²/50
+    for data, means, varis in (wide, [0, 5e8], [1e14, 1e16]), (steep, [0, 50], [1, 1]):
         data, start = em.condense(data), np.array([[0.5, 0.5], means, varis])
-        over_values = em.em_step(data._replace(grids=[]), *start)
-        np.testing.assert_allclose(em.em_step(data, *start)[3], over_values[3], rtol=2e-12)
+        over_values = data._replace(grids=[]).step(*start)
+        np.testing.assert_allclose(data.step(*start)[3], over_values[3], rtol=2e-12)
 
 
 def test_the_data_is_read_twice_however_many_the_iterations(em, monkeypatch):
@@ -94,8 +112,8 @@ def test_the_data_is_read_twice_however_many_the_iterations(em, monkeypatch):
             yield block
 
     monkeypatch.setattr(em, "blocks_of", spy)
-    em.best_of(mixed(10)[0], 3, 1, 2, 0, lambda *step: None)
-    assert sum(read) == 2 * N  # for the range, and to condense
+    em.best_of(mixed(10)[0], 3, 1, 2, 0, 0.0, lambda *step: None)
+    assert sum(read) == 2 * N + 3 * 100  # range, condense; distinct at each start
 
 
 def test_the_bytes_printed_depend_neither_on_cores_nor_on_the_kind_of_file(tmp_path):
@@ -115,5 +133,5 @@ def test_a_file_larger_than_the_memory_that_is_allowed_is_fitted(tmp_path):
     file[:] = np.resize(mixed(10)[0], len(file))  # 160 MB
     fit = f"'{sys.executable}' gmm-em.py '{tmp_path}/data.npy' 8 1e3"
     script = f"ulimit -d 120000; OPENBLAS_NUM_THREADS=1 {fit}"  # in units of 1024 bytes
-    done = subprocess.run(script, shell=True, cwd=ROOT, capture_output=True, text=True, timeout=60)
-    assert (done.returncode, done.stderr) == (0, "") and "\nn: 20000000\n" in done.stdout
+    ran = subprocess.run(script, shell=True, **OPTIONS)
+    assert (ran.returncode, ran.stderr) == (0, "") and "\nn: 20000000\n" in ran.stdout
