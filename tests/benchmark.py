@@ -1,17 +1,20 @@
 # /// script
 # requires-python = ">=3.10"
-# dependencies = ["numpy", "pytest", "scikit-learn"]
+# dependencies = ["numpy", "pytest", "scikit-learn", "threadpoolctl"]
 # ///
-"""Time gmm-em.py against scikit-learn and a plain numpy loop, and print the tables of the README.
+"""Measure gmm-em.py against scikit-learn, a plain loop and simpler random starts.
 
-Usage: python tests/benchmark.py      (under five minutes; needs scikit-learn, and Linux for
-                                       its count of memory)
+Usage: python tests/benchmark.py    (under five minutes on two cores that are free;
+                                     needs scikit-learn, and Linux)
 
-All fits of a row have the same start and stop at the same change of ll; scikit-learn's tol is per
-point, so it gets tol/n. Runs take turns, and the figures are medians, but for what takes longer
-than a minute, which is run once.
+Every fit runs on one core. Fits that are compared have the same start and stop at the
+same change of ll; they run in turns, and times are medians, or of one run where it
+takes several seconds.
 """
 
+import itertools
+import math
+import os
 import platform
 import re
 import statistics
@@ -19,63 +22,76 @@ import subprocess
 import sys
 import tempfile
 import time
+from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 
 import numpy as np
 import sklearn
 from conftest import ROOT, load
 from sklearn.mixture import GaussianMixture
+from threadpoolctl import threadpool_limits
 
-SCRIPT = ROOT / "gmm-em.py"
+SCRIPT, DATA = ROOT / "gmm-em.py", ROOT / "data.txt"
+CORES = len(os.sched_getaffinity(0))
 em = load("gmm-em")
 
 
-def draw(n):
+def draw(n, means, sds, weights=None, seed=10):
+    """Return n values of a Gaussian mixture, of equal weights unless some are given."""
+    rng = np.random.default_rng(seed)
+    component = rng.choice(len(means), size=n, p=weights)
+    return rng.normal(np.take(means, component), np.take(sds, component))
+
+
+def like_data_txt(n):
     """Return n values of the mixture that data.txt comes from."""
-    rng = np.random.default_rng(10)
-    component = rng.integers(4, size=n)
-    return rng.normal(
-        np.array([2, 4.5, 9, 14])[component], np.array([0.6, 0.3, 0.6, 1.2])[component]
-    )
+    return draw(n, [2, 4.5, 9, 14], [0.6, 0.3, 0.6, 1.2])
 
 
+# ---- Three loops ----
 def ours(data, k, tol, start=None):
     """Return the number of iterations of gmm-em.py."""
     steps = []
-    em.train(data, k, tol, start, lambda iteration, *_: steps.append(iteration))
+    em.train(data, k, tol, start, report=lambda *step: steps.append(step[0]))
     return len(steps)
 
 
+def sklearn_fit(data, k, tol, **settings):
+    """Return the mixture that scikit-learn fits; its tol is per point."""
+    settings |= {"tol": tol / len(data), "reg_covar": 0, "max_iter": 10_000}
+    return GaussianMixture(k, **settings).fit(data[:, None])
+
+
 def theirs(data, k, tol):
-    """Return the number of iterations of scikit-learn, from the handout's start."""
+    """Return the number of iterations of scikit-learn from the handout's start.
+
+    It knows the ll of an iteration only in the next one: the last one is not counted.
+    """
     weights, means, varis = em.initialize(data, k)
-    model = GaussianMixture(
-        k,
-        tol=tol / len(data),
-        reg_covar=0,
-        max_iter=10_000,
-        weights_init=weights,
-        means_init=means[:, None],
-        precisions_init=1 / varis[:, None, None],
-    )
-    return model.fit(data[:, None]).n_iter_
+    start = {"weights_init": weights, "means_init": means[:, None]}
+    start["precisions_init"] = 1 / varis[:, None, None]
+    return sklearn_fit(data, k, tol, **start).n_iter_ - 1
 
 
 def plain(data, k, tol, start=None):
-    """Return the number of iterations of the handout's loop, a line of numpy for each equation."""
+    """Return the number of iterations of a loop with a line for each equation."""
     weights, means, varis = (a[:, None] for a in start or em.initialize(data, k))
-    lls = []
-    while len(lls) < 2 or lls[-1] - lls[-2] >= tol:
-        terms = weights * np.exp(-((data - means) ** 2) / (2 * varis)) / np.sqrt(2 * np.pi * varis)
-        gammas = terms / terms.sum(axis=0)
-        totals = gammas.sum(axis=1, keepdims=True)
-        weights, means = totals / len(data), (gammas * data).sum(axis=1, keepdims=True) / totals
-        varis = (gammas * (data - means) ** 2).sum(axis=1, keepdims=True) / totals
-        terms = weights * np.exp(-((data - means) ** 2) / (2 * varis)) / np.sqrt(2 * np.pi * varis)
-        lls.append(np.log(terms.sum(axis=0)).sum())
-    return len(lls)
+    lls, gammas = [], None
+    while len(lls) < 3 or lls[-1] - lls[-2] >= tol:  # the first ll is that of the start
+        if lls:
+            points = gammas.sum(axis=1, keepdims=True)
+            weights = points / len(data)
+            means = (gammas * data).sum(axis=1, keepdims=True) / points
+            varis = (gammas * (data - means) ** 2).sum(axis=1, keepdims=True) / points
+        powers = np.exp(-((data - means) ** 2) / (2 * varis))
+        terms = weights * powers / np.sqrt(2 * np.pi * varis)
+        totals = terms.sum(axis=0)
+        gammas = terms / totals
+        lls.append(np.log(totals).sum())
+    return len(lls) - 1
 
 
+# ---- Clocks and tables ----
 def clock(function, *arguments):
     """Return the seconds that a call takes, and its result."""
     begun = time.perf_counter()
@@ -91,99 +107,220 @@ def race(repeats, *calls):
 
 def row(*cells):
     """Print a row of a table."""
-    print("| " + " | ".join(cells) + " |", flush=True)
+    print(f"| {' | '.join(cells)} |", flush=True)
 
 
-def milliseconds(seconds):
-    """Return a time in milliseconds, to three digits or the millisecond."""
-    return f"{seconds * 1e3:,.0f} ms" if seconds > 0.1 else f"{seconds * 1e3:.3g} ms"
+def head(*cells):
+    """Print the head of a table: its first column is text, the others are numbers."""
+    print()
+    row(*cells)
+    print("|---" + "|---:" * (len(cells) - 1) + "|")
+
+
+def digits(number):
+    """Return a number to three digits, or to the unit."""
+    return f"{number:#.3g}".rstrip(".") if number < 999.5 else f"{number:,.0f}"
+
+
+def duration(seconds):
+    """Return a time in seconds or milliseconds."""
+    return f"{digits(seconds)} s" if seconds >= 1 else f"{digits(seconds * 1e3)} ms"
+
+
+# ---- Whole fits ----
+def compare(repeats, name, other, *call):
+    """Print a row of whole fits, and return the seconds of the other's iteration."""
+    (us, count), (them, same) = race(repeats, (ours, *call), (other, *call))
+    assert count == same, f"{name}: {same} iterations instead of {count}"
+    yardstick = "scikit-learn" if other is theirs else "plain loop"
+    yardstick += f" {duration(them)}"
+    row(name, f"{count}", duration(us), yardstick, digits(them / us))
+    return them / count
 
 
 def compare_fits():
     """Print whole fits against scikit-learn and against the plain loop."""
-    row("fit", "iterations", "gmm-em.py", "yardstick", "ratio")
-    print("|---|---:|---:|---:|---:|")
-    for n, repeats in ((10**5, 7), (10**6, 3), (10**7, 1)):
-        data = draw(n)
-        call = data, 4, 1.0
-        (us, count), (them, their_count) = race(repeats, (ours, *call), (theirs, *call))
-        us = race(5, (ours, *call))[0][0]
-        name, time_of_other = f"{n:,} values, k = 4, tol = 1", f"scikit-learn {milliseconds(them)}"
-        row(name, f"{count}", milliseconds(us), time_of_other, f"{them / us:.0f}")
+    head("fit", "iterations", "gmm-em.py", "yardstick", "ratio")
+    small, k4 = np.loadtxt(DATA), "k = 4, tol = 1"
+    compare(99, f"data.txt, 400 values, {k4}", theirs, small, 4, 1.0)
+    for n, repeats in ((16_000, 9), (10**5, 9), (10**6, 3), (10**7, 1)):
+        data, name = like_data_txt(n), f"{n:,} values, {k4}"
+        iteration = compare(repeats, name, theirs, data, 4, 1.0)
         if n == 10**6:
-            quick, count = race(3, (ours, data, 4, 1e-6))[0]
-            slow = them / their_count * count
-            name, time_of_other = f"{n:,} values, k = 4, tol = 1e-6", milliseconds(slow)
-            other = f"scikit-learn {time_of_other} ({count} times its mean iteration)"
-            row(name, f"{count}", milliseconds(quick), other, f"{slow / quick:.0f}")
+            us, count = race(3, (ours, data, 4, 1e-6))[0]
+            them = iteration * count
+            other = f"scikit-learn {duration(them)} ({count} times its iteration above)"
+            row(f"{name}e-6", f"{count}", duration(us), other, digits(them / us))
     rng = np.random.default_rng(1)
-    tails = rng.standard_t(3, 10**6)
-    # From the handout's start a component collapses onto the greatest value of t; and the plain
-    # loop underflows where no component is wide.
+    skew, tails = rng.lognormal(0, 0.5, 10**6), rng.standard_t(3, 10**6)
+    # From the handout's start a component collapses onto the greatest value of t; and
+    # the plain loop underflows where no component is wide.
     wide = np.full(3, 1 / 3), np.array([-1.0, 0.0, 1.0]), np.array([1.0, 4.0, 900.0])
-    for name, call, repeats in (
-        ("1,000,000 lognormal values, k = 3, tol = 1", (rng.lognormal(0, 0.5, 10**6), 3, 1.0), 1),
-        ("1,000,000 values of t with 3 d.f., k = 3, tol = 1", (tails, 3, 1.0, wide), 1),
-        ("data.txt, k = 4, tol = 1e-6", (np.loadtxt(ROOT / "data.txt"), 4, 1e-6), 99),
-    ):
-        (us, count), (loop, same) = race(repeats, (ours, *call), (plain, *call))
-        assert count == same, "the plain loop stops elsewhere"
-        row(
-            name,
-            f"{count}",
-            milliseconds(us),
-            f"plain loop {milliseconds(loop)}",
-            f"{loop / us:.3g}",
-        )
+    compare(1, "1,000,000 lognormal, k = 3, tol = 1", plain, skew, 3, 1.0)
+    name = "1,000,000 of t with 3 d.f., k = 3, tol = 1"
+    compare(1, name, plain, tails, 3, 1.0, wide)
+    compare(99, f"data.txt, {k4}e-6", plain, small, 4, 1e-6)
 
 
+# ---- Restarts and random starts ----
+def our_best(data, k, tol, restarts):
+    """Return the ll that gmm-em.py finds with restarts."""
+    return em.best_of(data, k, tol, restarts, 0, 0.0, lambda *_: None)[0][3]
+
+
+def their_best(data, k, tol, restarts, init):
+    """Return the ll that scikit-learn finds with as many starts."""
+    search = {"n_init": restarts + 1, "init_params": init, "random_state": 0}
+    model = sklearn_fit(data, k, tol, **search)
+    parameters = model.weights_, model.means_[:, 0], model.covariances_[:, 0, 0]
+    return em.log_likelihood(data, *parameters)
+
+
+def compare_restarts():
+    """Print what restarts cost and find: ours, scikit-learn's default, its fastest."""
+    head("51 starts, data.txt, k = 4, tol = 1e-6", "time", "ll")
+    call, inits = (np.loadtxt(DATA), 4, 1e-6, 50), ("kmeans", "k-means++")
+    calls = [(our_best, *call), *((their_best, *call, init) for init in inits)]
+    names = ["gmm-em.py", *(f"scikit-learn, {init}" for init in inits)]
+    for name, (seconds, ll) in zip(names, race(5, *calls)):
+        row(name, duration(seconds), f"{ll:.6f}")
+
+
+def densities():
+    """Yield name, means, standard deviations and weights of known mixtures.
+
+    Marron and Wand, Exact mean integrated squared error, Annals of Statistics 20 (1992)
+    712-736, table 1: those with three components or more that 500 values can show.
+    """
+    claws, halves = np.arange(-2.0, 3), 0.5 ** np.arange(6)
+    thirds, teeth = (2 / 3) ** np.arange(8), np.repeat([2 / 7, 1 / 21], 3)
+    sds, comb = 0.1 * 2**-claws, np.array([-15, -3, 9, 16, 18, 20])
+    yield "3 strongly skewed", 3 * (thirds - 1), thirds, [1 / 8] * 8
+    yield "9 trimodal", [-1.2, 1.2, 0], [0.6, 0.6, 0.25], [0.45, 0.45, 0.1]
+    yield "10 claw", [0, *claws / 2], [1] + [0.1] * 5, [0.5] + [0.1] * 5
+    yield "12 asymmetric claw", [0, *claws + 0.5], [1, *sds], [0.5, *sds * 20 / 31]
+    yield "14 smooth comb", (65 - 96 * halves) / 21, halves * 32 / 63, halves * 32 / 63
+    yield "15 discrete comb", comb / 7, teeth, teeth
+
+
+STARTS = 100  # random ones of each rule, in each case
+
+
+def equal_variances(data, k):
+    """Yield random starts of a simpler rule: k values as means, the σ² of all."""
+    rng = np.random.default_rng(0)
+    for _ in range(STARTS):
+        means = np.sort(rng.choice(np.unique(data), k, replace=False))
+        yield np.full(k, 1 / k), means, np.full(k, data.var())
+
+
+def climb(data, k, start):
+    """Return the ll from a start, -inf if the fit is left out, and the iterations."""
+    steps = []
+    try:
+        fit = em.train(data, k, 1e-6, start, report=lambda *step: steps.append(step[0]))
+    except em.Collapse:
+        return -math.inf, len(steps)
+    return fit[3] if fit[0].min() >= em.FEW / len(data) else -math.inf, len(steps)
+
+
+def search(density, k, seed):
+    """Return in % how likely searches are to find the best fit, and mean iterations.
+
+    The searches: the handout's start alone, and for each rule of random starts with 10
+    and with 20 of them; after these two the iterations of such a start.
+    """
+    _, means, sds, weights = density
+    assert math.isclose(sum(weights), 1), "the density does not integrate to 1"
+    data = draw(500, means, sds, weights, seed)
+    handout, *parts = (start for _, start in em.starts(data, k, STARTS, 0))
+    sides = [
+        [climb(data, k, start) for start in starts]
+        for starts in ([handout], equal_variances(data, k), parts)
+    ]
+    best = max(ll for ll, _ in itertools.chain(*sides))
+    assert best > -math.inf, "every fit is to be left out"
+    known, *hits = (sum(ll >= best - 0.01 for ll, _ in side) for side in sides)
+    found = [100 * known]
+    for side, good in zip(sides[1:], hits):
+        for r in (10, 20):
+            missed = math.comb(STARTS - good, r) / math.comb(STARTS, r)
+            found.append(100 if known else 100 * (1 - missed))
+        found.append(statistics.mean(iterations for _, iterations in side))
+    return found
+
+
+def compare_starts():
+    """Print how often random starts of both rules find the best fit, by density."""
+    rest = "20, %", "iterations"
+    rules = "equal variances: 10 starts, %", *rest, "parts: 10 starts, %", *rest
+    head("best fit found", "handout alone, %", *rules)
+    table = list(densities())
+    cases = list(itertools.product(table, (3, 4), range(3)))
+    with ProcessPoolExecutor(CORES) as pool:
+        found = np.array(list(pool.map(search, *zip(*cases))))
+    found = found.reshape(len(table), -1, found.shape[1]).mean(axis=1)
+    names = [*(name for name, *_ in table), f"all {len(cases)} cases"]
+    for name, means in zip(names, [*found, found.mean(axis=0)]):
+        row(name, *(f"{mean:,.0f}" for mean in means))
+    print(f"""
+A case is 500 values (three seeds) of a density of Marron and Wand, k = 3 or 4, tol =
+1e-6. The best fit is that of the highest ll from the handout's start and {STARTS}
+random ones of each rule, without fits that gmm-em.py leaves out. It is found where the
+handout's start or one of 10 or 20 random ones comes within 0.01: the mean over the
+cases of the share of all choices of so many of the {STARTS} in which one does.""")
+
+
+# ---- Costs ----
 def wall(*command):
-    """Return the median wall time of a command as a whole process, after one run for the caches."""
-    quiet = {"stdout": subprocess.DEVNULL, "check": True}
+    """Return the median wall time of a process, after one run for the caches."""
+    quiet = {"capture_output": True, "check": True}
     times = [clock(lambda: subprocess.run(command, **quiet))[0] for _ in range(12)]
     return statistics.median(times[1:])
 
 
 def peak(code, *arguments):
     """Return the peak memory, in MB, of a Python process that runs `code`."""
-    code += "\nimport re; print(re.search('VmHWM: *(.*) kB', open('/proc/self/status').read())[1])"
+    code += "\nprint(open('/proc/self/status').read())"
     command = [sys.executable, "-c", code, *map(str, arguments)]
-    done = subprocess.run(command, capture_output=True, text=True, check=True)
-    return int(done.stdout.split()[-1]) * 1024 / 1e6  # Linux counts in units of 1024 bytes
+    status = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+    kilobytes = re.search(r"VmHWM:\s*(\d+) kB", status)[1]
+    return int(kilobytes) * 1024 / 1e6  # Linux counts in units of 1024 bytes
 
 
 def show_costs(folder):
-    """Print what an iteration, the start, memory and reading cost, against the least possible."""
-    print("\n| cost | gmm-em.py | yardstick | ratio or difference |\n|---|---:|---:|---:|")
-    for n in (10**5, 10**7):
-        data = em.condense(draw(n))
+    """Print what an iteration, the start, memory and reading cost."""
+    head("cost", "gmm-em.py", "yardstick", "ratio or difference")
+    for n in (em.MANY - 1, em.MANY, 10**5, 10**7):
+        data = em.condense(like_data_txt(n))
         (one, few), (two, many) = race(5, (ours, data, 4, 1.0), (ours, data, 4, 1e-4))
-        cost = milliseconds((two - one) / (many - few))
+        cost = duration((two - one) / (many - few))
         row(f"one more iteration, {n:,} values, k = 4", cost, "", "")
-    fit = wall(sys.executable, str(SCRIPT), str(ROOT / "data.txt"), "4", "1")
+    fit = wall(sys.executable, SCRIPT, DATA, "4", "1")
     bare = wall(sys.executable, "-c", "import numpy")
-    name = "`python gmm-em.py data.txt 4 1`"
-    row(name, milliseconds(fit), f"`import numpy` {milliseconds(bare)}", f"{fit / bare:.2f}")
+    other = f"`import numpy` {duration(bare)}"
+    row("`python gmm-em.py data.txt 4 1`", duration(fit), other, digits(fit / bare))
 
-    array = folder / "data.npy"
-    np.save(array, draw(10**7))
-    code = f"import sys; sys.path.insert(0, {str(ROOT / 'tests')!r}); from conftest import load\n"
-    code += "load('gmm-em').main(sys.argv[1], 8, 1e6)"
-    most, least = peak(code, array), peak("import numpy, pytest")
+    array, text = folder / "data.npy", folder / "data.txt"
+    np.save(array, like_data_txt(10**7))
+    code = "import runpy, sys; runpy.run_path(sys.argv[1])['main'](sys.argv[2], 8, 1e6)"
+    most, least = peak(code, SCRIPT, array), peak("import numpy")
     name = "peak memory, 10,000,000 values, k = 8, data 80 MB"
-    row(name, f"{most:.0f} MB", f"`import numpy` {least:.0f} MB", f"+{most - least:.0f} MB")
-
-    text = folder / "data.txt"
-    np.savetxt(text, draw(10**6), fmt="%.6f")
+    other = f"`import numpy` {least:.0f} MB"
+    row(name, f"{most:.0f} MB", other, f"+{most - least:.0f} MB")
+    np.savetxt(text, like_data_txt(10**6), fmt="%.6f")
     (read, _), (loadtxt, _) = race(5, (em.read_data, text), (np.loadtxt, text))
-    name, other = "reading 1,000,000 lines, condensed", f"`numpy.loadtxt` {milliseconds(loadtxt)}"
-    row(name, milliseconds(read), other, f"{read / loadtxt:.2f}")
+    name, other = "reading 1,000,000 lines, condensed", f"`loadtxt` {duration(loadtxt)}"
+    row(name, duration(read), other, digits(read / loadtxt))
 
 
 if __name__ == "__main__":
-    versions = f"Python {platform.python_version()}, numpy {np.__version__}"
     cpu = re.search("model name\\s*: (.*)", Path("/proc/cpuinfo").read_text())[1]
-    print(f"{cpu}, one core; {versions}, scikit-learn {sklearn.__version__}\n")
-    compare_fits()
-    with tempfile.TemporaryDirectory() as folder:
+    versions = f"Python {platform.python_version()}, numpy {np.__version__}"
+    versions += f", scikit-learn {sklearn.__version__}"
+    print(f"{cpu}, {CORES} cores, each fit on one; {versions}", flush=True)
+    with threadpool_limits(1), tempfile.TemporaryDirectory() as folder:
+        compare_fits()
+        compare_restarts()
+        compare_starts()
         show_costs(Path(folder))
