@@ -1,4 +1,4 @@
-"""Draw how the means move from the handout's start, iteration by iteration.
+"""Draw how the means move in each iteration, from the handout's start and another.
 
 Usage: python make_paths.py figures/paths.pdf
 """
@@ -8,36 +8,56 @@ import sys
 import matplotlib
 import matplotlib.pyplot as plt
 import numpy as np
-from make_experiments import ROOT, load, path, widest_gap
+from make_experiments import (
+    KS,
+    LAST,
+    ROOT,
+    load,
+    middle_of_gap,
+    path,
+    shifted,
+    spread,
+)
 
-LAST = 20  # the last iteration that is drawn
-STYLE = load("gmm-visualize").STYLE  # a component has the colour that it has in the other figures
+STYLE = load("gmm-visualize").STYLE  # a component has its colour of the other figures
 
 
-def draw(axes, data, k):
-    """Draw the paths of k means, downwards, over the histogram of the data as shades of grey."""
+def draw(axes, data, k, means):
+    """Draw the paths of k means, downwards, over the histogram of the data in grey."""
     counts, edges = np.histogram(data, bins=40)
-    axes.pcolormesh(edges, [0, LAST], [counts], cmap="Greys", vmax=2 * counts.max())
-    axes.axvline(np.mean(widest_gap(data)), color="0.5", lw=0.8, ls=(0, (4, 2)))
-    stop = len(path(data, k, 1)) - 1  # the iteration after which tol = 1 ends
-    for i, means in enumerate(path(data, k, 1e-6)[: LAST + 1].T):  # of one component, by iteration
+    axes.pcolormesh(edges, [0, LAST + 1], [counts], cmap="Greys", vmax=2 * counts.max())
+    axes.axvline(middle_of_gap(data)[2], color="0.5", lw=0.8, ls=(0, (4, 2)))
+    stop = len(path(data, k, 1, means)[1])  # the iteration after which tol = 1 ends
+    paths = path(data, k, 1e-6, means)[0][: LAST + 1, 1]
+    for i, means in enumerate(paths.T):  # of one component, by iteration
         style = {"color": f"C{i}", "lw": 1.2}
         axes.plot(means[: stop + 1], range(stop + 1), "-", **style)
         axes.plot(means[stop:], range(stop, len(means)), ":", **style)
         axes.plot(means[0], 0, "v", ms=5, clip_on=False, **style)
-        axes.plot(means[stop], stop, "o", ms=4, **style)
-    axes.set_title(f"$k = {k}$", pad=8, size="medium")
+        axes.plot(means[stop], stop, "o", ms=4, clip_on=False, **style)
     axes.set_xlabel("$x$")
 
 
+def count_sides(axes, data):
+    """Write how many values there are on either side of the widest gap."""
+    middle = middle_of_gap(data)[2]
+    for count, align in (sum(data < middle), "right"), (sum(data > middle), "left"):
+        place = middle + (0.8 if align == "left" else -0.8), LAST - 2
+        axes.text(*place, f"{count}\nvalues", size=6.5, ha=align, va="center")
+
+
 def main(target):
-    """Save the figure for k = 3 to 6."""
+    """Save the figure for k = 2 to 6, and for the other start of k = 4."""
     data = np.loadtxt(ROOT / "data.txt")
     with matplotlib.rc_context(STYLE):
-        figure, row = plt.subplots(1, 4, figsize=(6.5, 2.6), sharex=True, sharey=True)
-        for k, axes in zip(range(3, 7), row):
-            draw(axes, data, k)
-        row[0].set_ylim(LAST, 0)
+        figure, row = plt.subplots(1, 6, figsize=(6.5, 2.15), sharex=True, sharey=True)
+        for k, axes in zip(KS, row):
+            draw(axes, data, k, shifted(data, k, 0))
+            axes.set_title(f"$k = {k}$", pad=8, size="medium")
+        draw(row[-1], data, 4, spread(data, 4))
+        row[-1].set_title("$k = 4$, spread", pad=8, size="medium")
+        count_sides(row[0], data)
+        row[0].set_ylim(LAST + 1, 0)
         row[0].set_yticks(range(0, LAST + 1, 5))
         row[0].set_ylabel("iteration")
         figure.savefig(target, metadata={"CreationDate": None})
