@@ -419,6 +419,7 @@ def print_fit(data, k, args):
     shown = time.monotonic() + 0.9  # the first line of progress comes after a second
 
     def report(start, iteration, change, weights, means, varis, ll):
+        """Remember the last iteration of each start, and show some of them or all."""
         nonlocal shown
         last[start] = iteration, change
         if args.verbose or (sys.stderr.isatty() and time.monotonic() > shown + 0.1):
@@ -431,8 +432,7 @@ def print_fit(data, k, args):
     iterations, change = last[start]
     note = f"gmm-em.py: note: k = {k}:"
     why = [f"{collapsed} collapsed"] if collapsed else []
-    if few:
-        why.append(f"{few} with a component on fewer than 3 points")
+    why += [f"{few} with a component on fewer than 3 points"] if few else []
     if why:
         say(f"{note} left out of {args.restarts + 1} starts: {' and '.join(why)}")
     for sentence in notes(data, args.tol, args.restarts, args.min_sd, change, fit):
