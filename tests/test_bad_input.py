@@ -93,7 +93,7 @@ FEWER = "where the likelihood is unbounded: use fewer components or --restarts"
 ENDED = "unbounded; each of 4 starts ended so: use fewer components or a larger tol"
 LONE = "onto the value 90 in iteration 1 (2 of the 7 values), "  # where tol is no help
 UNFITTABLE = [  # values, k, tol and options, and how the error ends, with its \n
-    ("1 2 2 3", "4 1 --restarts 3", "expected 4 distinct values, found 3: lower k\n"),
+    ("1 2 2 2", "4 1 --restarts 3", "expected 4 distinct values, found 2: lower k\n"),
     ("2 3 4 5 6 90 90", "2 1", f"component 2 collapsed {LONE}{FEWER}{FLOOR}"),
     ("2 3 4 5 6 90 90", "2 1 --min-sd 1e-15", f"{LONE}{FEWER}{LARGER}"),
     ("1 2 3 4", "4 1e-9", f"{FEWER} or a larger tol{FLOOR}"),

@@ -99,14 +99,15 @@ def test_a_doubt_is_told_once_with_the_change_of_ll(em, case, restarts, advice):
 
 
 def test_a_pair_is_judged_by_tol_and_its_remedies_are_those_that_can_work(em):
-    fit = np.array([[0.5, 0.5], [4, 6.5], [1, 1]])
+    fit = np.array([[0.5, 0.5], [4, 6.5], [1, 1.21]])
     sample = data_of(*fit)
     fit = *fit, ll_of(sample, *fit)
-    fall = fit[3] - ll_of(sample, [1], [5.25], [1 + 1.25**2])
+    fall = fit[3] - ll_of(sample, [1], [5.25], [1.105 + 1.25**2])
     data, tol = em.condense(sample), 1.01 * fall
     assert fall > 1 and [*em.notes(data, 0.99 * fall, 0, 0.0, 0.0, fit)] == []
     smaller = f"a smaller tol or {BOTH}", f"a smaller --min-sd or {FEWER}"
-    for min_sd, change, advice in (0.5, 1.0, smaller[0]), (1.0, 0.0, smaller[1]):
+    cases = (0.5, 1.0, smaller[0]), (1.0, 0.0, BOTH), (1.1, 0.0, smaller[1])
+    for min_sd, change, advice in cases:
         notes = [*em.notes(data, tol, 0, min_sd, change, fit)]
         assert notes == [note_of({(0, 1): -fall}, advice)]
 
