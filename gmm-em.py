@@ -568,7 +568,7 @@ def condense(data):
 def grids_of(data, shift, low, high):
     """Return grids from coarse to fine: cells merged in pairs make a coarser one."""
     counts, grids = counts_of(data, shift, low, high), []
-    while len(counts) > 4:  # as wide as these, they would not do
+    while len(counts) > 4:  # still wider cells would hardly ever do
         width, sizes = (high - low) / len(counts), counts.sum(axis=1)
         full = np.flatnonzero(sizes > 0.5)  # the others have no values
         nodes = low + width * (full[:, None] + 0.5 + NODES / 2)  # (m, 1) -> (m, Q)
