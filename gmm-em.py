@@ -207,7 +207,7 @@ def refuse_unfittable(data, k, tol, start, min_sd):
 def refuse_collapse(data, weights, means, varis, iteration, min_sd):
     """Raise Collapse if a component is as narrow as rounding: σ_i ≤ 32 epsilon |µ_i|.
 
-    Doubles near µ_i, which is less by the shift, are up to epsilon |µ_i| apart.
+    Here µ_i is that of data - shift; doubles near it are up to epsilon |µ_i| apart.
     """
     limits = np.maximum((32 * sys.float_info.epsilon * means) ** 2, LEAST_VARI)
     collapsed = (weights > 0) & (varis <= limits)
@@ -237,7 +237,7 @@ def starts(data, k, restarts, seed):
 def random_start(data, k, rng):
     """Return the weights, means, varis of k parts of random values, sorted and cut."""
     sample = np.sort(rng.choice(data.values, 10 * k).astype(float))
-    # 9k values are cut into parts of one or more, and one more is added to each part.
+    # 9k are cut into parts of ≥ 1, and each gets one more: of two there is a variance.
     cuts = np.sort(rng.choice(np.arange(1, 9 * k), k - 1, replace=False))
     parts = np.split(sample, cuts + np.arange(1, k))
     uniform = (np.ptp(data.ends) / k) ** 2 / 12  # the variance of a k-th of the range
@@ -391,7 +391,7 @@ def notes(data, tol, restarts, min_sd, change, fit):
     """Yield a sentence for each kind of doubt about a fit."""
     points = len(data.values) * fit[0]
     remedies = ["fewer components"] if restarts else ["--restarts", "fewer components"]
-    if max(fit[2]) <= min_sd**2:  # other starts would end at the floor as well
+    if max(fit[2]) <= min_sd**2:  # the floor, not the start, limits this fit
         remedies = ["a smaller --min-sd", "fewer components"]
     told = set(np.flatnonzero(points == 0))
     if told:
@@ -467,7 +467,7 @@ def command_line():
 
 # ---- Many values ----
 # All that an EM step needs of the data are sums over j of f(x_j), where f is γ_i,
-# γ_i x, γ_i (x - µ_i)² or ln p. In a cell, an interval that is short beside every σ_i,
+# γ_i x, γ_i (x - µ_i)² or ln p. In a cell, an interval that is shorter than every σ_i,
 # such an f is nearly a polynomial, given by its values at Q points of it, the nodes:
 #     f(x) = sum_q L_q(x) f(x_q),  so  sum_j f(x_j) = sum_q c_q f(x_q),
 # where the polynomial L_q is 1 at x_q and 0 at the other nodes. The counts of nodes,
@@ -478,7 +478,7 @@ Q, NODES = 16, chebpts1(16)  # Chebyshev's points of [-1, 1]
 # f = sum_m a_m T_m, a_m = sum_q C[m, q] f(x_q), L_q = sum_m C[m, q] T_m (Chebyshev's)
 C = np.linalg.inv(chebvander(NODES, Q - 1))
 HALVES = C.T @ chebvander(np.append(NODES - 1, NODES + 1) / 2, Q - 1).T  # L_q: (Q, 2Q)
-# The pass over the values does with T_0 to T_7 in each eighth of a cell: L_q by these.
+# For speed, T_0 to T_7 are summed over each eighth of a cell, and c_q is made of these.
 NODES_8 = np.add.outer(np.arange(-7, 8, 2), chebpts1(8)).ravel() / 8
 C_8 = np.linalg.inv(chebvander(chebpts1(8), 7))
 EIGHTHS = (C.T @ chebvander(NODES_8, Q - 1).T).reshape(Q, 8, 8) @ C_8.T
@@ -557,7 +557,7 @@ def condense(data):
         raise ValueError(f"expected finite numbers, found {data[bad]} at index {bad}")
     low, high = float(np.min(ends)), float(np.max(ends))
     # Far from 0 a double has few digits left for x - µ. The middle of the range becomes
-    # 0, where |x|/2 ≤ |shift| ≤ 2|x| for every x: then x - shift is not rounded.
+    # 0, where |x|/2 ≤ |shift| ≤ 2|x|: then x - shift, of doubles x, is not rounded.
     shift = low / 2 + high / 2 if high <= 3 * low or low >= 3 * high else 0.0
     low, high = low - shift, high - shift
     many = len(data) >= MANY and SHORT < high - low < LONG
