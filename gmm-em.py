@@ -354,12 +354,13 @@ def parse_arguments():
     return args
 
 
-def text_of(name, n, tol, start, iterations, fit):
+def text_of(name, n, tol, min_sd, restarts, seed, start, iterations, fit):
     """Return the text that gmm-visualize.py reads, and a last line for people."""
     weights, means, varis, ll = fit
     k = len(weights)
     facts = {"data": name.replace("\n", "\\n").replace("\r", "\\r"), "n": n, "k": k}
-    facts |= {"tol": tol, "start": start, "iterations": iterations}
+    facts |= {"tol": tol, "min_sd": min_sd, "restarts": restarts, "seed": seed}
+    facts |= {"start": start.partition(" of ")[0], "iterations": iterations}
     for key, values in zip(("weights", "means", "varis"), fit):
         facts[key] = " ".join(map(repr, values.tolist()))
     facts |= {"ll": ll, "bic": (3 * k - 1) * math.log(n) - 2 * ll}
@@ -438,7 +439,8 @@ def print_fit(data, k, args):
     for sentence in notes(data, args.tol, args.restarts, args.min_sd, change, fit):
         say(f"{note} {sentence}")
     say("", end="")  # erases the progress
-    text = text_of(args.data, len(data.values), args.tol, start, iterations, fit)
+    settings = args.tol, args.min_sd, args.restarts, args.seed
+    text = text_of(args.data, len(data.values), *settings, start, iterations, fit)
     try:  # not print: standard output may be closed, or in another encoding
         with open(1, "wb", closefd=False) as out:
             out.write(text.encode(errors="surrogateescape"))

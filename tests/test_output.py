@@ -20,7 +20,7 @@ DATA = ROOT / "data.txt"
 
 def test_the_fit_is_printed_to_the_last_digit(command, em, data):
     *fit, ll = em.train(data, 3, 1)
-    text = f"data: {DATA}\nn: 400\nk: 3\ntol: 1.0\nstart: handout\niterations: 15\n"
+    text = f"data: {DATA}\nn: 400\nk: 3\ntol: 1.0\nmin_sd: 0.0\nrestarts: 0\nseed: 0\nstart: handout\niterations: 15\n"
     for key, values in zip(("weights", "means", "varis"), fit):
         text += f"{key}: {' '.join(map(repr, values.tolist()))}\n"
     terms = [f"{w:#.4g} N(x | {m:#.4g}, {v:#.4g})" for w, m, v in zip(*fit)]
@@ -32,7 +32,7 @@ def test_means_have_digits_down_to_a_tenth_of_their_sd(em):
     cases = ("1234", "2.500e+05"), ("1700000.00", "1.000"), (f"{1:.16f}", "1.000e-40")
     for mean, vari in cases:
         fit = *np.array([[1.0], [float(mean)], [float(vari)]]), -1.0
-        text = em.text_of("data.txt", 9, 1.0, "handout", 3, fit)
+        text = em.text_of("data.txt", 9, 1.0, 0.0, 0, 0, "handout", 3, fit)
         assert text.endswith(f"\np(x) = 1.000 N(x | {mean}, {vari})\n")
 
 
@@ -168,7 +168,7 @@ def test_ctrl_c_ends_with_code_130_and_no_traceback(tmp_path):
     assert all(": iteration " in line for line in err.splitlines())
 
 
-FIT = r"data: data.txt\n(.*\n){3}start: random . of 3\niterations: \d\d+\n(.*\n){6}"
+FIT = r"data: data.txt\n(.*\n){6}start: random .\niterations: \d\d+\n(.*\n){6}"
 NOTE = r"gmm-em.py: note: k = 9: left out of 4 starts: 1 collapsed and 2 with a .+\n"
 FAILURE = NOTE + r"gmm-em.py: error: cannot write the result: .+\n"
 ENDS = [
