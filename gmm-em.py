@@ -13,15 +13,12 @@ The model is a weighted sum of k Gaussian densities,
     tol                                EM stops once ll rises by less
 
 Usage: python gmm-em.py data.txt 4 1       (the data, k, tol; --help has the options)
-
-The homework stands first and can be read alone. Cited are the handout by section;
-Bishop, Pattern Recognition and Machine Learning (2006), by equation; and, in the last
-part, Trefethen, Approximation Theory and Approximation Practice (2013), by chapter.
+The homework stands first and can be read alone. Sources: the handout, by section; and
+Bishop, Pattern Recognition and Machine Learning (2006), by equation.
 """
 
 import argparse
 import contextlib
-import functools
 import io
 import itertools
 import math
@@ -36,8 +33,8 @@ from collections import namedtuple
 import numpy as np
 from numpy.polynomial.chebyshev import chebpts1, chebvander
 
-LEAST_POINTS = 1e-290  # a component with fewer has none
-LEAST_VARI = 1e-150  # the least σ²: (x - µ)²/σ² stays finite up to distances of 1e75
+LEAST_SIZE = 1e-290  # a component counts as empty if its gammas sum to less
+LEAST_VARI = 1e-150  # (x - µ)²/σ² stays finite up to distances of 1e75
 
 
 # ---- The homework ----
@@ -59,13 +56,16 @@ def gammas_and_logs(data, weights, means, varis):
     data (n,), parameters (k,) -> gammas (k, n), logs (n,). Bishop, 9.23 and 9.14.
     """
     data = np.asarray(data, float)
-    # Parameters in columns (k, 1) and data in a row (n,) give terms in a table (k, n).
-    weights, means, varis = np.array([weights, means, varis], float)[:, :, None]
-    with np.errstate(divide="ignore"):  # ln 0 = -inf is meant: a term of 0
+    # As columns (k, 1) the parameters meet the row (n,) of data in tables (k, n).
+    weights = np.asarray(weights, float)[:, None]
+    means = np.asarray(means, float)[:, None]
+    varis = np.asarray(varis, float)[:, None]
+    with np.errstate(divide="ignore"):  # an empty component has ln 0 = -inf
         log_scales = np.log(weights) - np.log(2 * np.pi * varis) / 2
-    log_terms = log_scales - (data - means) ** 2 * (0.5 / varis)
-    # Far from every component all terms would be rounded to 0, and γ be 0/0. They are
-    # divided by the largest, which changes no γ: then one of them is 1.
+    log_terms = log_scales - (data - means) ** 2 / (2 * varis)
+    # This is the log-sum-exp trick: ln sum_i e^a_i = m + ln sum_i e^(a_i - m), where m
+    # is the largest a_i. Without it all terms of a point that is some 38 σ away from
+    # every component are rounded to 0, and its γ is 0/0.
     largest = log_terms.max(axis=0)
     terms = np.exp(log_terms - largest)
     totals = terms.sum(axis=0)
@@ -85,19 +85,21 @@ def expectation(data, weights, means, varis):
 def maximization(data, gammas):
     """Return the weights, means and varis that fit the gammas best (M-step).
 
-    N_i = sum_j γ_ij,  π_i = N_i / n,  n = sum_i N_i,
+    N_i = sum_j γ_ij,  π_i = N_i / n,
     µ_i = sum_j γ_ij x_j / N_i,  σ²_i = sum_j γ_ij (x_j - µ_i)² / N_i
-    data (n,), gammas (k, n) -> weights, means, varis, each (k,); without points, that
-    is 0, some number and LEAST_VARI or more. Handout, 3.1; Bishop, 9.24-9.27.
+    data (n,), gammas (k, n) -> weights, means, varis, each (k,), no σ²_i below
+    LEAST_VARI. An empty component gets the weight 0, and a mean and a variance without
+    meaning. Handout, 3.1; Bishop, 9.24-9.27.
     """
     data, gammas = np.asarray(data, float), np.asarray(gammas, float)
-    points = gammas.sum(axis=1)  # N_i
-    points[points < LEAST_POINTS] = 0
-    divisors = np.where(points > 0, points, 1)  # not by 0: nobody uses that mean
-    means = (gammas * data).sum(axis=1) / divisors
-    squares = (data - means[:, None]) ** 2  # (n,) against (k, 1) -> (k, n)
-    varis = (gammas * squares).sum(axis=1) / divisors
-    return points / points.sum(), means, np.maximum(varis, LEAST_VARI)
+    sizes = gammas.sum(axis=1)  # N_i
+    sizes[sizes < LEAST_SIZE] = 0
+    divisors = np.where(sizes > 0, sizes, 1)  # an empty component is spared 0/0
+    shares = gammas / divisors[:, None]  # γ_ij / N_i
+    means = (shares * data).sum(axis=1)
+    squares = (data - means[:, None]) ** 2  # a row (n,) less a column (k, 1): (k, n)
+    varis = (shares * squares).sum(axis=1)
+    return sizes / sizes.sum(), means, np.maximum(varis, LEAST_VARI)
 
 
 def log_likelihood(data, weights, means, varis):
@@ -111,42 +113,52 @@ def log_likelihood(data, weights, means, varis):
 
 
 def em_step(data, weights, means, varis):
-    """Return the ll of the parameters, then those that one E and M make of them."""
+    """Return the ll of a mixture, then the weights, means and varis of the next one.
+
+    It is `log_likelihood`, `expectation` and `maximization` in one pass: E computes all
+    p(x_j) anyway, so that ll costs nothing extra.
+    """
+    if isinstance(data, Condensed):  # fewer points have the same sums as many values
+        return data.step(weights, means, varis)
     gammas, logs = gammas_and_logs(data, weights, means, varis)
     return float(logs.sum()), *maximization(data, gammas)
 
 
-def train(data, k, tol, start=None, min_sd=0.0, report=lambda *_: None):
+def train(data, k, tol, start=None, min_sd=0.0, report=None):
     """Return the weights, means, varis and ll of the mixture at which EM stops.
 
-    One iteration is E, M, then the ll of the new parameters. EM never lowers ll, but by
-    rounding. The loop stops after the first iteration t ≥ 2 with ll_t - ll_(t-1) < tol.
-    data (n,), `start` (weights, means, varis), `min_sd` the least σ_i in data's unit
-    -> parameters (k,), ll. Calls `report(iteration, change, weights, means, varis, ll)`
-    in each. Raises ValueError if there is no fit. Handout, 3.1; Bishop, 9.23-9.28.
+    One iteration is E, M, then the ll of the new mixture. EM stops after the first
+    iteration t ≥ 2 with ll_t - ll_(t-1) < tol; it never lowers ll, except by rounding.
+    data (n,) -> parameters (k,), ll. `start` (weights, means, varis) may replace the
+    handout's; `min_sd` is the least σ_i, in data's unit; each iteration calls
+    `report(iteration, change of ll, weights, means, varis, ll)`. Raises ValueError if
+    there is no fit. Handout, 3.1; Bishop, 9.2.2.
     """
-    data = condense(data)  # data.step is em_step; data.ends: min, max, less data.shift
+    data = condense(data)
     refuse_unfittable(data, k, tol, start, min_sd)
+    # Data far from 0 is fitted around its middle; data.ends is [min, max] - data.shift.
     if start is None:
         weights, means, varis = initialize(data.ends, k)
     else:
         weights, means, varis = np.array(start, float)
-        means = means - data.shift  # data far from 0 is fitted around its middle
-    last_ll = -math.inf
-    for iteration in itertools.count():  # 0 is the start itself
-        ll, *new = data.step(weights, means, varis)  # ll of these, new ones by E and M
-        if iteration > 0:
-            change, last_ll = ll - last_ll, ll
-            fit = weights, means + data.shift, varis, ll
-            report(iteration, change, *fit)
-            if change < tol:
-                return fit
+        means = means - data.shift
+    # One pass gives the ll of a mixture and the next mixture: each iteration takes its
+    # mixture from the pass before it.
+    _, *new = em_step(data, weights, means, varis)
+    last_ll = -math.inf  # the start is no iteration: the first one never stops EM
+    for iteration in itertools.count(1):
         weights, new_means, new_varis = new
-        has_points = weights > 0  # the others stay where they are
-        means = np.where(has_points, new_means, means)
-        varis = np.where(has_points, new_varis, varis)
+        means = np.where(weights > 0, new_means, means)  # an empty component stays
+        varis = np.where(weights > 0, new_varis, varis)
         varis = np.maximum(varis, min_sd**2)
-        refuse_collapse(data, weights, means, varis, iteration + 1, min_sd)
+        refuse_collapse(data, weights, means, varis, iteration, min_sd)
+        ll, *new = em_step(data, weights, means, varis)
+        change, last_ll = ll - last_ll, ll
+        fit = weights, means + data.shift, varis, ll
+        if report:
+            report(iteration, change, *fit)
+        if change < tol:
+            return fit
 
 
 def main(datapath, k, tol):
@@ -156,23 +168,23 @@ def main(datapath, k, tol):
 
 # ---- Who came for the homework can stop here. ----
 # ---- What cannot be fitted ----
-SHORT, LONG = 1e-60, 1e75  # what the range of the data may be
+MIN_RANGE, MAX_RANGE = 1e-60, 1e75  # the squares of distances are doubles
 
 
 class Collapse(ValueError):
     """A component has shrunk onto one value, where the likelihood has no maximum."""
 
-    def __init__(self, fact, iteration, min_sd, restarts=0):
+    def __init__(self, fact, iteration, min_sd, restarts=None):
         self.fact, self.iteration = fact, iteration
-        all_ended = f"; each of {restarts + 1} starts ended so" if restarts else ""
-        remedies = ["fewer components"]  # k > 1: one component has the σ of the data
-        if not restarts:
-            remedies.append("--restarts")
+        ended = f"; each of {restarts + 1} starts ended so" if restarts else ""
+        remedies = ["fewer components"]  # one component does not collapse
+        if restarts is None:
+            remedies.append("--restarts 100")
         if iteration > 2:  # EM can stop after iteration 2
             remedies.append("a larger tol")
         remedies.append("a larger --min-sd" if min_sd else "a floor for σ (--min-sd)")
-        unbounded = f"where the likelihood is unbounded{all_ended}"
-        super().__init__(f"{fact}, {unbounded}: use {' or '.join(remedies)}")
+        unbounded = f"{fact}, where the likelihood is unbounded{ended}"
+        super().__init__(f"{unbounded}: use {' or '.join(remedies)}")
 
 
 def refuse_unfittable(data, k, tol, start, min_sd):
@@ -181,35 +193,31 @@ def refuse_unfittable(data, k, tol, start, min_sd):
         raise ValueError(f"expected a whole k ≥ 1, found {k!r}")
     if not 0 < tol < math.inf:
         raise ValueError(f"expected a finite tol > 0, found {tol!r}")
-    if not 0 <= min_sd <= LONG:
-        raise ValueError(f"expected 0 ≤ min_sd ≤ {LONG}, found {min_sd!r}")
-    needed, distinct = max(k, 2), set()
-    for block in blocks_of(data.values, data.shift, 100):
-        distinct.update(block.tolist())
-        if len(distinct) >= needed:  # mostly after one block
-            break
-    found = len(distinct)
+    if not 0 <= min_sd <= MAX_RANGE:
+        raise ValueError(f"expected 0 ≤ min_sd ≤ {MAX_RANGE}, found {min_sd!r}")
+    # Each cell of a grid has a value of its own, so that values need seldom be counted.
+    needed, found = max(k, 2), len(data.grids[-1].cell_sizes) if data.grids else 0
+    if found < needed:
+        found = len(np.unique(data.values))
     if found < needed:
         advice = "lower k" if found > 1 else "a constant has no mixture"
         raise ValueError(f"expected {needed} distinct values, found {found}: {advice}")
-    low, high = data.ends.tolist()
-    if not SHORT < high - low < LONG:
-        raise ValueError(f"range {high - low}, not {SHORT} to {LONG}: rescale the data")
+    size = float(data.ends[1]) - float(data.ends[0])
+    if not MIN_RANGE < size < MAX_RANGE:
+        raise ValueError(f"range {size}, not {MIN_RANGE} to {MAX_RANGE}: rescale it")
     if start is not None:
         weights, means, varis = np.array(start, float)
-        valid = (weights >= 0) & (abs(means - data.shift) <= LONG)
-        valid &= (varis >= LEAST_VARI) & (varis <= 1 / LEAST_VARI)
+        valid = abs(means / 2 - data.shift / 2) <= MAX_RANGE / 2  # without overflow
+        valid &= (weights >= 0) & (varis >= LEAST_VARI) & (varis <= 1 / LEAST_VARI)
         valid &= math.isclose(weights.sum(), 1, rel_tol=1e-6)
         if valid.shape != (k,) or not valid.all():
             raise ValueError(f"expected a mixture of {k} components, found {start}")
 
 
 def refuse_collapse(data, weights, means, varis, iteration, min_sd):
-    """Raise Collapse if a component is as narrow as rounding: σ_i ≤ 32 epsilon |µ_i|.
-
-    Here µ_i is that of data - shift; doubles near it are up to epsilon |µ_i| apart.
-    """
-    limits = np.maximum((32 * sys.float_info.epsilon * means) ** 2, LEAST_VARI)
+    """Raise Collapse if a σ_i is as small as rounding near µ_i (of data - shift)."""
+    limits = (32 * sys.float_info.epsilon * means) ** 2
+    limits = np.maximum(limits, 2 * LEAST_VARI)  # pooling may round LEAST_VARI up
     collapsed = (weights > 0) & (varis <= limits)
     if not collapsed.any():
         return
@@ -217,60 +225,107 @@ def refuse_collapse(data, weights, means, varis, iteration, min_sd):
     blocks = blocks_of(data.values, data.shift, BLOCK)
     near = [block[(block - means[i]) ** 2 <= limits[i]] for block in blocks]
     value = f"{np.median(np.concatenate(near)) + data.shift:.15g}"
-    what = f"component {i + 1} collapsed onto the value {value}"
     share = f"{sum(map(len, near))} of the {len(data.values)} values"
+    what = f"component {i + 1} collapsed onto the value {value}"
     raise Collapse(f"{what} in iteration {iteration} ({share})", iteration, min_sd)
 
 
 # ---- Restarts ----
-FEW = 2.95  # 3.0 as it is printed: fewer points are no cluster
+ROUGH_TOL, FINALISTS = 1e-3, 3  # random starts climb roughly, and so many go on to tol
+LOOK_TOL, LOOK_STARTS, LOOK_VALUES = 0.1, 20, 1000  # the look around is rougher still
+SAME, NEGLIGIBLE = 1e-6, 0.01  # differences of ll that decide nothing, or hardly count
+FEW = 2.95  # 3.0 as it is printed: a component on fewer points is no cluster
+
+# Where EM leads from a start (the handout's is number 0). Sorted, those of least loss,
+# which is -ll, stand first; those with few points, rank 1, and collapses, rank 2, last.
+End = namedtuple("End", "rank loss number iterations change fit")
+HANDOUT = End(0, math.inf, 0, 0, math.inf, None)
 
 
-def starts(data, k, restarts, seed):
-    """Yield (name, start): the handout's as None, for `train`, then the random ones."""
-    yield "handout", None
+def random_starts(data, k, count, seed):
+    """Yield random starts: the weights, means and varis of parts of random values."""
     data, rng = condense(data), np.random.default_rng(seed)
-    for i in range(1, restarts + 1):
-        yield f"random {i} of {restarts}", random_start(data, k, rng)
-
-
-def random_start(data, k, rng):
-    """Return the weights, means, varis of k parts of random values, sorted and cut."""
-    sample = np.sort(rng.choice(data.values, 10 * k).astype(float))
-    # 9k are cut into parts of ≥ 1, and each gets one more: of two there is a variance.
-    cuts = np.sort(rng.choice(np.arange(1, 9 * k), k - 1, replace=False))
-    parts = np.split(sample, cuts + np.arange(1, k))
     uniform = (np.ptp(data.ends) / k) ** 2 / 12  # the variance of a k-th of the range
-    weights = np.array([len(part) / len(sample) for part in parts])
-    means = np.array([part.mean() for part in parts])
-    varis = [part.var() if part[0] < part[-1] else uniform for part in parts]
-    return weights, means, np.maximum(varis, LEAST_VARI)
+    for _ in range(count):
+        sample = np.sort(rng.choice(data.values, 10 * k).astype(float))
+        # 9k are cut into k parts of at least one; one more gives each part a variance.
+        cuts = np.sort(rng.choice(np.arange(1, 9 * k), k - 1, replace=False))
+        parts = np.split(sample, cuts + np.arange(1, k))
+        weights = np.array([len(part) / len(sample) for part in parts])
+        means = np.array([part.mean() for part in parts])
+        varis = [part.var() if part[0] < part[-1] else uniform for part in parts]
+        yield weights, means, np.maximum(varis, LEAST_VARI)
 
 
-def best_of(data, k, tol, restarts, seed, min_sd, report):
-    """Return the fit of highest ll, the name of its start, and how many are left out.
+def climb(data, k, tol, begun, min_sd, report):
+    """Return the End to which EM leads from another End, or from a start as End."""
+    end = begun
 
-    Left out are starts that collapse, and those that end with a component on few points
-    where others do not: two numbers. Raises ValueError as `train`, and if all collapse.
+    def step(iteration, _, *fit):
+        """Make the next End: iterations and the change of ll go on from `begun`."""
+        nonlocal end
+        rank, loss = int(len(data.values) * fit[0].min() < FEW), -fit[3]
+        iterations, change = begun.iterations + iteration, end.loss - loss
+        end = End(rank, loss, begun.number, iterations, change, fit)
+        if report:
+            report(end)
+
+    try:
+        train(data, k, tol, begun.fit and begun.fit[:3], min_sd, step)
+    except Collapse as error:
+        return end._replace(rank=2, fit=error)
+    return end
+
+
+def search(sample, data, k, tols, count, most, seed, min_sd, report=None):
+    """Return the Ends of random starts on a sample, and of the best `most` on data."""
+    rough, finals = [], []
+    for number, start in enumerate(random_starts(sample, k, count, seed), 1):
+        begun = HANDOUT._replace(number=number, fit=start)
+        rough.append(climb(sample, k, tols[0], begun, min_sd, report))
+    rough.sort()
+    for end in rough:
+        if end.rank == 2 or sum(final.rank <= end.rank for final in finals) >= most:
+            break
+        finals.append(climb(data, k, tols[1], end, min_sd, report))
+    return rough, finals
+
+
+def look_around(data, k, tol, seed, min_sd):
+    """Return the best End of a rough search, with the ll of all values, or None."""
+    sample, tols = data, (max(tol, LOOK_TOL), sys.float_info.max)
+    if len(data.values) > LOOK_VALUES:
+        sample = condense(np.random.default_rng(seed).choice(data.values, LOOK_VALUES))
+    with contextlib.suppress(ValueError):  # a sample may have too few distinct values
+        finals = search(sample, data, k, tols, LOOK_STARTS, 1, seed, min_sd)[1]
+        return min((end for end in finals if end.rank < 2), default=None)
+
+
+def best_of(data, k, tol, restarts=None, seed=0, min_sd=0.0, report=None):
+    """Return the best End, the Ends at tol, the latest of each start, and a gain of ll.
+
+    The gain is that of a look around, which is made where `restarts` is None. Raises
+    ValueError as `train`, and a Collapse if every start collapses.
     """
-    data, fits, collapses = condense(data), {}, []
-    for name, start in starts(data, k, restarts, seed):
-        report_of_start = functools.partial(report, name)
-        try:
-            fits[name] = train(data, k, tol, start, min_sd, report_of_start)
-        except Collapse as error:
-            collapses.append(error)
-    if not fits:
-        latest = max(error.iteration for error in collapses)
-        raise Collapse(collapses[0].fact, latest, min_sd, restarts)
-    n = len(data.values)
-    sound = {name: fit for name, fit in fits.items() if n * fit[0].min() >= FEW}
-    kept = sound or fits
-    name = max(kept, key=lambda name: kept[name][3])  # of equal ones the first
-    weights, means, varis, ll = kept[name]
-    order = np.arange(k) if name == "handout" else np.argsort(means)
-    fit = weights[order], means[order], varis[order], ll
-    return fit, name, (len(collapses), len(fits) - len(kept))
+    data, looks, tols = condense(data), restarts is None, (max(tol, ROUGH_TOL), tol)
+    seen = look_around(data, k, tol, seed, min_sd) if looks else None
+    handout = climb(data, k, tol, HANDOUT, min_sd, report)
+    options = restarts or 0, FINALISTS if tol < ROUGH_TOL else 0, seed, min_sd, report
+    rough, finals = search(data, data, k, tols, *options)
+    ends = sorted([handout, *(finals or rough)])  # a tol may be rough itself
+    latest = {end.number: end for end in [*rough, *ends]}.values()
+    if ends[0].rank == 2:
+        last = max(end.iterations for end in latest) + 1
+        tried = restarts or (0 if looks and not seen else None)
+        raise Collapse(handout.fit.fact, last, min_sd, tried)
+    rank, most = ends[0].rank, ends[0].loss + min(tol, SAME)
+    equals = [end for end in ends if end.rank == rank and end.loss <= most]
+    best = min(equals, key=lambda end: end.number)  # rounding decides nothing
+    if best.number > 0:
+        order = np.argsort(best.fit[1])
+        best = best._replace(fit=(*np.array(best.fit[:3])[:, order], best.fit[3]))
+    gain = best.loss - seen.loss if seen and seen.rank <= best.rank else 0.0
+    return best, ends, latest, gain if gain > max(1, tol) else 0.0
 
 
 # ---- Reading numbers ----
@@ -281,15 +336,13 @@ def read_data(datapath):
     try:
         if path.lower().endswith(".npy"):
             data = np.lib.format.open_memmap(path, mode="r")
-            return condense(data[:, 0] if data.shape[1:] == (1,) else data)
+            return data[:, 0] if data.shape[1:] == (1,) else data
         with open(0 if path == "-" else path, "rb") as file:
             content = file.read()
-    except OSError as error:
-        raise ValueError(f"cannot read {name}: {error.strerror}") from None
     except Exception as error:  # a broken .npy header raises anything, in many lines
-        message = " ".join(str(error).split()) or type(error).__name__
-        raise ValueError(f"{name}: {message}") from None
-    return condense(read_text(content, name))
+        why = getattr(error, "strerror", None) or " ".join(str(error).split())
+        raise ValueError(f"cannot read {name}: {why or type(error).__name__}") from None
+    return read_text(content, name)
 
 
 def read_text(content, name):
@@ -306,37 +359,49 @@ def read_text(content, name):
         word = line.partition("#")[0].strip()
         with contextlib.suppress(ValueError):
             line.encode()  # fails for a byte that is not UTF-8
-            # float takes underscores and the digits of all scripts, too.
-            if word.isascii() and "_" not in word and math.isfinite(float(word or 0)):
+            if math.isfinite(decimal(word or "0")):
                 continue
         raise ValueError(f"{name}:{number}: {expected} {line.strip()[:40]!r}")
     raise ValueError(f"{name}: {expected} none")
 
 
+def decimal(word):
+    """Return the int or the float that a word is, or raise ValueError."""
+    if not word.isascii() or "_" in word:  # Python takes 1_000 and all scripts, too
+        raise ValueError(f"{word!r} is not a plain number")
+    return int(word) if word.isdecimal() else float(word)
+
+
 # ---- The command line ----
-NEGLIGIBLE = 0.01  # a change of ll that tells no two mixtures apart
-
-
 def say(text, end="\n"):
     """Write a line to standard error; in a terminal, over the line of progress."""
     erase = "\r\033[K" if sys.stderr.isatty() else ""
-    print(erase + text.replace("\n", "\\n"), end=end, file=sys.stderr, flush=True)
+    try:
+        print(erase + text.replace("\n", "\\n"), end=end, file=sys.stderr, flush=True)
+    except OSError:  # a full disk must not cost the fit, also when Python ends
+        sys.stderr = io.StringIO()
+
+
+def fail(text, code):
+    """End with a line of error and an exit code."""
+    say(f"gmm-em.py: error: {text}")
+    sys.exit(code)
 
 
 def parse_arguments():
     """Return the arguments of the command line, or end with a line of error."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    error = "gmm-em.py: error: {}; try --help\n"  # without the usage, which is long
-    parser.error = lambda text: parser.exit(2, error.format(text.replace("\n", "\\n")))
+    parser = argparse.ArgumentParser(description="Fit a Gaussian mixture with EM.")
+    # argparse itself would print the usage, which is long, before an error.
+    parser.error = lambda text: fail(f"{text}; try --help", 2)
     add = parser.add_argument
     add("data", help='one number a line, a .npy array, or "-" for standard input')
     add("k", help="the number of components, or a range such as 2-6")
-    add("tol", type=float, help="stop once ll, a sum over the values, rises by less")
-    add("--restarts", type=int, default=0, metavar="N", help="try N random starts too")
-    add("--seed", type=int, default=0, metavar="S", help="of the random starts")
-    add("--min-sd", type=float, default=0.0, metavar="SD", help="a floor for each sd")
+    add("tol", type=decimal, help="stop once ll, a sum over the values, rises by less")
+    add("--restarts", type=decimal, metavar="N", help="try N random starts, too")
+    add("--seed", type=decimal, default=0, metavar="S", help="of the random starts")
+    add("--min-sd", type=decimal, default=0.0, metavar="SD", help="a floor for each sd")
     add("-v", "--verbose", action="store_true", help="show every iteration")
-    # argparse takes -1e-6 for an option, but not with a blank before it.
+    # argparse takes -1e-6 for an option; with a blank before it, it is a value.
     negative = re.compile(r"-([\d.]+e[-+]?\d+|inf|nan)", re.IGNORECASE)
     words = [f" {word}" if negative.fullmatch(word) else word for word in sys.argv[1:]]
     args = parser.parse_args(words)
@@ -344,182 +409,212 @@ def parse_arguments():
     first, last = (int(ends[1]), int(ends[2] or ends[1])) if ends else (0, 0)
     if not 1 <= first <= last:
         parser.error(f"argument k: expected 1 ≤ k < 1e9 or 2-6, found {args.k!r:.40}")
-    args.k = range(first, last + 1)
+    args.k, args.tol = range(first, last + 1), float(args.tol)
     if not 0 < args.tol < math.inf:
         parser.error(f"argument tol: expected a finite number > 0, found {args.tol}")
-    if args.restarts < 0 or args.seed < 0:
-        parser.error("arguments --restarts and --seed: expected whole numbers ≥ 0")
-    if not 0 <= args.min_sd <= LONG:
-        parser.error(f"argument --min-sd: expected 0 to {LONG}, found {args.min_sd}")
+    if not 0 <= args.min_sd <= MAX_RANGE:
+        parser.error(f"argument --min-sd: expected 0 to 1e75, found {args.min_sd}")
+    counts = args.restarts or 0, args.seed
+    if not all(isinstance(count, int) for count in counts):
+        parser.error(f"--restarts, --seed: expected whole numbers ≥ 0, found {counts}")
     return args
 
 
-def text_of(name, n, tol, min_sd, restarts, seed, start, iterations, fit):
+def text_of(args, n, end, bic):
     """Return the text that gmm-visualize.py reads, and a last line for people."""
-    weights, means, varis, ll = fit
-    k = len(weights)
-    facts = {"data": name.replace("\n", "\\n").replace("\r", "\\r"), "n": n, "k": k}
-    facts |= {"tol": tol, "min_sd": min_sd, "restarts": restarts, "seed": seed}
-    facts |= {"start": start.partition(" of ")[0], "iterations": iterations}
-    for key, values in zip(("weights", "means", "varis"), fit):
-        facts[key] = " ".join(map(repr, values.tolist()))
-    facts |= {"ll": ll, "bic": (3 * k - 1) * math.log(n) - 2 * ll}
+    name = args.data.replace("\n", "\\n").replace("\r", "\\r")
+    start = f"random {end.number}" if end.number else "handout"
+    weights, means, varis = (" ".join(map(repr, x.tolist())) for x in end.fit[:3])
     terms = []
-    for weight, mean, vari in zip(weights, means, varis):
-        # Four digits, or until the last is at most a tenth of σ; a double has 17.
+    for weight, mean, vari in zip(*end.fit[:3]):
+        # A mean has at least four digits, and more if the last were worth over σ/10.
         digits = np.clip(3 + int(math.log10(1 + abs(mean) / math.sqrt(vari))), 4, 17)
         terms.append(f"{weight:#.4g} N(x | {mean:#.{digits}g}, {vari:#.4g})")
     formula = re.sub(r"\.(?!\d)", "", " + ".join(terms))  # 1234, not 1234.
-    lines = [f"{key}: {fact}\n" for key, fact in facts.items()]
-    return "".join(lines) + f"p(x) = {formula}\n"
+    return (
+        f"data: {name}\nn: {n}\nk: {len(terms)}\ntol: {args.tol}\n"
+        f"min_sd: {float(args.min_sd)}\nrestarts: {args.restarts or 0}\n"
+        f"seed: {args.seed}\nstart: {start}\niterations: {end.iterations}\n"
+        f"weights: {weights}\nmeans: {means}\nvaris: {varis}\n"
+        f"ll: {end.fit[3]}\nbic: {bic}\np(x) = {formula}\n"
+    )
 
 
-def changes_as_one(data, weights, means, varis, ll):
-    """Yield (i, j, change of ll) for neighbours, if one had the moments of both."""
-    means = means - data.shift
+def changes_as_one(data, weights, means, varis):
+    """Return {(i, j): change of ll if they were one}, of neighbours and close pairs."""
+    means, sds, changes = means - data.shift, np.sqrt(varis), {}
     order = [i for i in np.argsort(means) if weights[i] > 0]
-    for i, j in itertools.pairwise(order):
-        pair = [i, j]
-        shares = weights[pair] / weights[pair].sum()
-        mean = (shares * means[pair]).sum()
-        vari = (shares * (varis[pair] + (means[pair] - mean) ** 2)).sum()
-        one = np.array([weights, means, varis])
-        one[:, pair] = [[weights[pair].sum(), 0], [mean, mean], [vari, vari]]
-        yield min(pair), max(pair), data.step(*one)[0] - ll
+    for place, i in enumerate(order):
+        for j in order[place + 1 :]:
+            if j == order[place + 1] or means[j] - means[i] < 2 * (sds[i] + sds[j]):
+                changes[min(i, j), max(i, j)] = 0.0
+    for points, node_weights, _ in data.parts(weights, means, varis):
+        gammas, logs = gammas_and_logs(points, weights, means, varis)
+        for i, j in changes:
+            pair, weight = [i, j], weights[i] + weights[j]
+            mean = weights[pair] @ means[pair] / weight
+            vari = weights[pair] @ (varis[pair] + (means[pair] - mean) ** 2) / weight
+            # In p(x_j) this one takes the place of the two, and the others stay.
+            others = np.maximum(1 - gammas[i] - gammas[j], 1e-300)
+            log_one = -((points - mean) ** 2) / (2 * vari) - logs
+            scale = weight / math.sqrt(2 * math.pi * vari)
+            ratios = others + scale * np.exp(np.minimum(log_one, 500))
+            changes[i, j] += float((np.log(ratios) * node_weights).sum())
+    return changes
 
 
-def notes(data, tol, restarts, min_sd, change, fit):
-    """Yield a sentence for each kind of doubt about a fit."""
-    points = len(data.values) * fit[0]
-    remedies = ["fewer components"] if restarts else ["--restarts", "fewer components"]
-    if max(fit[2]) <= min_sd**2:  # the floor, not the start, limits this fit
-        remedies = ["a smaller --min-sd", "fewer components"]
-    told = set(np.flatnonzero(points == 0))
-    if told:
-        which = ", ".join(f"{i + 1}" for i in sorted(told))
+def component_notes(data, args, end, told):
+    """Yield a sentence for each kind of doubt; `told` if another start ends higher."""
+    weights, means, varis, _ = end.fit
+    sizes, remedies = len(data.values) * weights, ["fewer components"]
+    if not args.restarts and not told:
+        remedies.insert(0, "--restarts 100")
+    if min(sizes) == 0:
+        which = ", ".join(f"{i + 1}" for i in np.flatnonzero(sizes == 0))
         yield f"components without points: {which}; try {' or '.join(remedies)}"
     pairs = []
-    for i, j, change_as_one in changes_as_one(data, *fit):
-        if change_as_one > -max(tol, NEGLIGIBLE):
-            pairs.append(f"{i + 1} and {j + 1} (as one: ll {change_as_one:+.2g})")
-            told |= {i, j}
+    for (i, j), change in sorted(changes_as_one(data, weights, means, varis).items()):
+        if change > -max(args.tol, NEGLIGIBLE):
+            pairs.append(f"{i + 1} and {j + 1} (as one: ll {round(change, 6):+.2g})")
     if pairs:
-        if change > NEGLIGIBLE:  # EM was still under way
+        if end.change > NEGLIGIBLE and not told:  # EM was still under way
             remedies.insert(0, "a smaller tol")
         which = f"{', '.join(pairs)}; try {' or '.join(remedies)}"
         yield f"components that could be one: {which}"
-    few = [i for i in np.flatnonzero(points < FEW) if i not in told]
-    if few:
-        which = ", ".join(f"{i + 1} ({points[i]:.1f})" for i in few)
+    few = np.flatnonzero((sizes > 0) & (sizes < FEW))
+    if len(few):
+        which = ", ".join(f"{i + 1} ({sizes[i]:.1f})" for i in few)
         yield f"components on fewer than 3 points, too few for a cluster: {which}"
 
 
+def search_notes(args, best, ends, latest, gain):
+    """Yield a sentence for each thing that the other starts, or the floor, tell."""
+    if gain > 0:
+        more = " and a smaller tol" if best.change > NEGLIGIBLE else ""
+        least = f"by at least {math.floor(100 * gain) / 100} in ll"
+        yield f"another start ends higher, {least}; try --restarts 100{more}"
+    near = [e for e in ends if e.rank == best.rank and e.loss < best.loss + NEGLIGIBLE]
+    if args.restarts and args.tol < ROUGH_TOL and len(near) == 1:
+        yield "the best fit was found by one start alone; more --restarts may beat it"
+    few = [best.loss - end.loss for end in latest if best.rank < end.rank < 2]
+    collapsed, higher = sum(end.rank == 2 for end in latest), max([0.0, *few])
+    if higher > 0 or collapsed + len(few) > len(latest) / 2:
+        few = f"{len(few)} with a component on fewer than 3 points"
+        how = f" (one ended {higher:.2g} higher in ll)" if higher > 0 else ""
+        yield f"left out of {len(latest)} starts: {collapsed} collapses, {few}{how}"
+    at_floor = (best.fit[0] > 0) & (best.fit[2] <= args.min_sd**2)
+    if at_floor.any():
+        which = ", ".join(f"{i + 1}" for i in np.flatnonzero(at_floor))
+        yield f"components whose σ is at the floor: {which}"
+
+
+def show(args, k, end):
+    """Show an iteration, if all are to be shown, or some of them in a terminal."""
+    if args.verbose or (sys.stderr.isatty() and time.monotonic() > args.shown + 0.1):
+        args.shown = time.monotonic()
+        start = f"random {end.number}" if end.number else "handout"
+        line = f"k = {k}, {start}: iteration {end.iterations}, ll {end.fit[3]:.10g}"
+        say(f"{line}, change {end.change:.3g}", end="\n" if args.verbose else "")
+
+
 def print_fit(data, k, args):
-    """Fit k components and print the fit, its progress and notes, or raise."""
-    last = {}  # of each start: its last iteration and change of ll
-    shown = time.monotonic() + 0.9  # the first line of progress comes after a second
-
-    def report(start, iteration, change, weights, means, varis, ll):
-        """Remember the last iteration of each start, and show some of them or all."""
-        nonlocal shown
-        last[start] = iteration, change
-        if args.verbose or (sys.stderr.isatty() and time.monotonic() > shown + 0.1):
-            shown = time.monotonic()
-            line = f"iteration {iteration}, ll {ll:.10g}, change {change:.3g}"
-            say(f"k = {k}, {start}: {line}", end="\n" if args.verbose else "")
-
-    search = args.restarts, args.seed, args.min_sd
-    fit, start, (collapsed, few) = best_of(data, k, args.tol, *search, report)
-    iterations, change = last[start]
-    note = f"gmm-em.py: note: k = {k}:"
-    why = [f"{collapsed} collapsed"] if collapsed else []
-    why += [f"{few} with a component on fewer than 3 points"] if few else []
-    if why:
-        say(f"{note} left out of {args.restarts + 1} starts: {' and '.join(why)}")
-    for sentence in notes(data, args.tol, args.restarts, args.min_sd, change, fit):
-        say(f"{note} {sentence}")
+    """Print a fit and its notes; return [(bic, k)], or [] if there is a doubt."""
+    args.shown = time.monotonic() + 0.9  # the first line comes after a second
+    options = args.restarts, args.seed, args.min_sd, lambda end: show(args, k, end)
+    best, *others, gain = best_of(data, k, args.tol, *options)
+    doubts = list(component_notes(data, args, best, gain > 0))
+    for sentence in [*search_notes(args, best, *others, gain), *doubts]:
+        say(f"gmm-em.py: note: k = {k}: {sentence}")
     say("", end="")  # erases the progress
-    settings = args.tol, args.min_sd, args.restarts, args.seed
-    text = text_of(args.data, len(data.values), *settings, start, iterations, fit)
+    bic = (3 * k - 1) * math.log(len(data.values)) + 2 * best.loss
+    text = text_of(args, len(data.values), best, bic).encode(errors="surrogateescape")
     try:  # not print: standard output may be closed, or in another encoding
         with open(1, "wb", closefd=False) as out:
-            out.write(text.encode(errors="surrogateescape"))
+            out.write(text)
     except OSError as error:
-        say(f"gmm-em.py: error: cannot write the result: {error.strerror}")
-        sys.exit(1)
+        fail(f"cannot write the result: {error.strerror}", 1)
+    return [] if doubts else [(bic, k)]
 
 
 def command_line():
     """Read, fit and print; exit with 2 for bad input, 1 for a lost fit, or else 0."""
     args = parse_arguments()
+    name = "standard input" if args.data == "-" else args.data
     try:
-        data = read_data(args.data)
+        data = condense(read_data(args.data), name)
     except ValueError as error:
-        say(f"gmm-em.py: error: {error}")
-        sys.exit(2)
-    name, code = "standard input" if args.data == "-" else args.data, 0
+        fail(error, 2)
+    clear, code = [], 0
     for k in args.k:
         try:
-            print_fit(data, k, args)
+            clear += print_fit(data, k, args)
         except ValueError as error:
             say(f"gmm-em.py: error: {name}: k = {k}: {error}")
             code = 1
+    if args.restarts and len(clear) > 1:
+        (lowest, k), (next_bic, other) = sorted(clear)[:2]
+        which = f"that of k = {k}, {next_bic - lowest:.3g} below that of k = {other}"
+        say(f"gmm-em.py: note: k = {args.k[0]}-{args.k[-1]}: lowest bic: {which}")
     sys.exit(code)
 
 
 # ---- Many values ----
-# All that an EM step needs of the data are sums over j of f(x_j), where f is γ_i,
-# γ_i x, γ_i (x - µ_i)² or ln p. In a cell, an interval that is shorter than every σ_i,
-# such an f is nearly a polynomial, given by its values at Q points of it, the nodes:
-#     f(x) = sum_q L_q(x) f(x_q),  so  sum_j f(x_j) = sum_q c_q f(x_q),
-# where the polynomial L_q is 1 at x_q and 0 at the other nodes. The counts of nodes,
-# c_q = sum_j L_q(x_j), are made once, and a step takes only them. Trefethen, 2-5, 8.
+# A cell is an interval. Its values are replaced by 16 points, its nodes, with weights
+# such that every polynomial up to degree 15 has the same sum over both. For [-1, 1]:
+#     values = np.random.default_rng(0).uniform(-1, 1, 5000)
+#     node_weights = chebvander(values, Q - 1).sum(axis=0) @ C
+#     node_weights.sum(), node_weights @ NODES**2  # 5000, and the sum of values**2
+# All that an EM step needs are sums over j of f(x_j), where f is γ_i, γ_i x,
+# γ_i (x - µ_i)² or ln p. In cells narrower than every σ_i, f is nearly a polynomial, so
+# that a step may be made over the nodes. It costs the same for 10^5 values as for 10^7.
+# With Chebyshev's polynomials T_m, f = sum_m a_m T_m has a_m = sum_q C[m, q] f(z_q), so
+# that the weight of the node z_q is w_q = sum_m C[m, q] sum_j T_m(x_j). They sum to n;
+# some are negative. Trefethen, Approximation Theory and Approximation Practice, 3.
 MANY = 2**12  # with fewer values it does not pay
 BLOCK = 10_000  # numbers at a time, few enough for the processor's cache
-Q, NODES = 16, chebpts1(16)  # Chebyshev's points of [-1, 1]
-# f = sum_m a_m T_m, a_m = sum_q C[m, q] f(x_q), L_q = sum_m C[m, q] T_m (Chebyshev's)
+Q, NODES = 16, chebpts1(16)  # the nodes of [-1, 1] are Chebyshev's points
 C = np.linalg.inv(chebvander(NODES, Q - 1))
-HALVES = C.T @ chebvander(np.append(NODES - 1, NODES + 1) / 2, Q - 1).T  # L_q: (Q, 2Q)
-# For speed, T_0 to T_7 are summed over each eighth of a cell, and c_q is made of these.
-NODES_8 = np.add.outer(np.arange(-7, 8, 2), chebpts1(8)).ravel() / 8
-C_8 = np.linalg.inv(chebvander(chebpts1(8), 7))
-EIGHTHS = (C.T @ chebvander(NODES_8, Q - 1).T).reshape(Q, 8, 8) @ C_8.T
+# These turn node weights of two neighbouring cells into those of their union: (Q, 2Q).
+HALVES = C.T @ chebvander(np.append(NODES - 1, NODES + 1) / 2, Q - 1).T
 
 
-class Grid(namedtuple("Grid", "width nodes counts sizes")):
-    """The m cells of a width that have values: nodes, counts (mQ,); sizes (m,)."""
+class Grid(namedtuple("Grid", "width nodes node_weights cell_sizes")):
+    """The m cells of a width that have values: (mQ,) nodes and weights, sizes (m,)."""
 
     def step(self, weights, means, varis):
         """Return em_step over the values, or None if the cells are too wide for it."""
         gammas, logs = gammas_and_logs(self.nodes, weights, means, varis)
         last_two = gammas.reshape(len(gammas), -1, Q) @ C[-2:].T  # (k, m, 2)
-        # The error of N_i is about sum over cells of (|a_Q-2| + |a_Q-1|) size.
-        errors = (self.sizes @ abs(last_two)).sum(axis=1)  # (k,)
-        weights, means, varis = maximization(self.nodes, gammas * self.counts)
-        resolved = (errors <= 1e-12 * weights * self.sizes.sum()).all()
-        if not resolved or self.width**2 >= varis[weights > 0].min():
-            return None  # or σ²_i would be a small difference of large terms
-        return float((logs * self.counts).sum()), weights, means, varis
+        # The error of N_i is about the sum over cells of (|a_Q-2| + |a_Q-1|) size.
+        errors = (self.cell_sizes @ abs(last_two)).sum(axis=1)  # (k,)
+        weights, means, varis = maximization(self.nodes, gammas * self.node_weights)
+        # 1e-12 is far above rounding, and below all digits that matter to a reader.
+        resolved = (errors <= 1e-12 * weights * self.cell_sizes.sum()).all()
+        # In wider cells σ²_i would be a small difference of large terms.
+        if resolved and self.width**2 < varis[weights > 0].min():
+            return float((logs * self.node_weights).sum()), weights, means, varis
 
 
 class Condensed(namedtuple("Condensed", "values shift ends grids")):
-    """The values (n,) as given, and the ends, grids and step of values - shift."""
+    """The values (n,) as given, and the ends and grids of values - shift."""
 
     def step(self, weights, means, varis):
-        """Return em_step over all values, by way of the coarsest grid that will do."""
-        if len(self.values) < MANY:
-            values = np.subtract(self.values, self.shift, dtype=float)
-            return em_step(values, weights, means, varis)
+        """Return em_step over values - shift."""
+        parts = self.parts(weights, means, varis)
+        steps = [(len(points), *step) for points, _, step in parts]
+        return pooled(steps) if len(steps) > 1 else steps[0][1:]
+
+    def parts(self, weights, means, varis):
+        """Yield points, their weights and em_step over them: a grid's or the values."""
         narrowest = math.sqrt(varis[weights > 0].min())
         for grid in self.grids:
             if 1.4 * grid.width < narrowest:  # wider cells could hide it
                 step = grid.step(weights, means, varis)
-                if step is not None:
-                    return step
-        size = BLOCK // len(weights) + 1
-        blocks = blocks_of(self.values, self.shift, size)
-        steps = [em_step(block, weights, means, varis) for block in blocks]
-        return pooled(steps, size, len(self.values))
+                if step:
+                    yield grid.nodes, grid.node_weights, step
+                    return
+        for block in blocks_of(self.values, self.shift, MANY):
+            yield block, 1.0, em_step(block, weights, means, varis)
 
 
 def blocks_of(data, shift, size):
@@ -528,70 +623,63 @@ def blocks_of(data, shift, size):
         yield np.subtract(data[first : first + size], shift, dtype=float)
 
 
-def pooled(steps, size, n):
-    """Return the step over n values, given those over blocks b; the last may be short.
-
-    µ_i = sum_b N_ib µ_ib / N_i,  σ²_i = sum_b N_ib (σ²_ib + (µ_ib - µ_i)²) / N_i
-    """
-    lls, weights, means, varis = map(np.array, zip(*steps))  # (b,), (b, k), ...
-    sizes = np.minimum(size, n - size * np.arange(len(steps)))
-    points = weights * sizes[:, None]  # N_ib, (b, k)
-    totals = points.sum(axis=0)
-    divisors = np.where(totals > 0, totals, 1)
-    new_means = (points * means).sum(axis=0) / divisors
-    new_varis = (points * (varis + (means - new_means) ** 2)).sum(axis=0) / divisors
-    return float(lls.sum()), totals / n, new_means, new_varis
+def pooled(steps):
+    """Return the step over all blocks b, given (size, *step) of each."""
+    # µ_i = sum_b N_ib µ_ib / N_i,  σ²_i = sum_b N_ib (σ²_ib + (µ_ib - µ_i)²) / N_i
+    sizes, lls, weights, means, varis = map(np.array, zip(*steps))  # (b,), (b, k), ...
+    parts = weights * sizes[:, None]  # N_ib, (b, k)
+    totals = parts.sum(axis=0)  # N_i
+    shares = parts / np.where(totals > 0, totals, 1)
+    new_means = (shares * means).sum(axis=0)
+    new_varis = (shares * (varis + (means - new_means) ** 2)).sum(axis=0)
+    return float(lls.sum()), totals / sizes.sum(), new_means, new_varis
 
 
-def condense(data):
+def condense(data, name="data"):
     """Return data (n,) as Condensed, or raise ValueError if it is not real numbers."""
     if isinstance(data, Condensed):
         return data
     if np.ma.is_masked(data):
-        raise ValueError("expected no masked values: pass data.compressed()")
+        raise ValueError(f"{name}: expected no masked values: pass data.compressed()")
     data = np.asarray(data)
-    real = data.dtype.kind in "iuf" and data.itemsize <= 8
-    if not real or data.ndim != 1 or not len(data):
-        raise ValueError(f"expected 1-D real numbers, found {data.dtype} {data.shape}")
+    real = data.dtype.kind in "iuf" and data.itemsize <= 8 and data.ndim == 1
+    if not real or not len(data):
+        found = f"found {data.dtype} {data.shape}"
+        raise ValueError(f"{name}: expected 1-D real numbers, {found}")
     ends = [(block.min(), block.max()) for block in blocks_of(data, 0.0, BLOCK)]
     if not np.isfinite(ends).all():  # NaN spreads to both ends of its block
         bad = np.argmin(np.isfinite(data))
-        raise ValueError(f"expected finite numbers, found {data[bad]} at index {bad}")
+        found = f"found {data[bad]} at index {bad}"
+        raise ValueError(f"{name}: expected finite numbers, {found}")
     low, high = float(np.min(ends)), float(np.max(ends))
-    # Far from 0 a double has few digits left for x - µ. The middle of the range becomes
-    # 0, where |x|/2 ≤ |shift| ≤ 2|x|: then x - shift, of doubles x, is not rounded.
+    # Far from 0 a double has few digits left for x - µ, so the middle becomes 0. This
+    # rounds nothing: by Sterbenz's lemma x - y is exact where y/2 ≤ x ≤ 2y.
     shift = low / 2 + high / 2 if high <= 3 * low or low >= 3 * high else 0.0
     low, high = low - shift, high - shift
-    many = len(data) >= MANY and SHORT < high - low < LONG
+    many = len(data) >= MANY and MIN_RANGE < high - low < MAX_RANGE
     grids = grids_of(data, shift, low, high) if many else []
     return Condensed(data, shift, np.array([low, high]), grids)
 
 
 def grids_of(data, shift, low, high):
     """Return grids from coarse to fine: cells merged in pairs make a coarser one."""
-    counts, grids = counts_of(data, shift, low, high), []
-    while len(counts) > 4:  # still wider cells would hardly ever do
-        width, sizes = (high - low) / len(counts), counts.sum(axis=1)
+    cells = min(2**12, 2 ** int(math.log2(len(data) / 32)))  # n/2 nodes at most
+    sums, grids = np.zeros((Q, cells)), []  # sums of T_m over the values of each cell
+    for block in blocks_of(data, shift, BLOCK):
+        place = (block - low) / (high - low) * cells
+        cell = np.minimum(place.astype(int), cells - 1)
+        u = 2 * (place - cell) - 1  # from -1 to 1 in each cell
+        for m, values in enumerate(chebvander(u, Q - 1).T):
+            sums[m] += np.bincount(cell, values, cells)
+    node_weights = np.einsum("mc,mq->cq", sums, C)
+    while len(node_weights) > 4:  # still wider cells would hardly ever do
+        width, sizes = (high - low) / len(node_weights), node_weights.sum(axis=1)
         full = np.flatnonzero(sizes > 0.5)  # the others have no values
         nodes = low + width * (full[:, None] + 0.5 + NODES / 2)  # (m, 1) -> (m, Q)
-        grids.insert(0, Grid(width, nodes.ravel(), counts[full].ravel(), sizes[full]))
-        counts = np.einsum("cj,qj->cq", counts.reshape(-1, 2 * Q), HALVES)
+        own = node_weights[full].ravel()
+        grids.insert(0, Grid(width, nodes.ravel(), own, sizes[full]))
+        node_weights = np.einsum("cj,qj->cq", node_weights.reshape(-1, 2 * Q), HALVES)
     return grids
-
-
-def counts_of(data, shift, low, high):
-    """Return the counts c_q of the finest grid, (cells, Q), from sums of T_m."""
-    cells = min(2**12, 2 ** int(math.log2(len(data) / 32)))  # n/2 nodes at most
-    sums = np.zeros((8, 8 * cells))
-    for block in blocks_of(data, shift, BLOCK):
-        place = (block - low) / (high - low) * 8 * cells
-        eighth = np.minimum(place.astype(int), 8 * cells - 1)
-        u = 2 * (place - eighth) - 1  # from -1 to 1 in each eighth
-        before, current = u, np.ones(len(u))  # T_-1 = T_1, T_0
-        for m in range(8):
-            sums[m] += np.bincount(eighth, current, 8 * cells)
-            before, current = current, 2 * u * current - before  # T_m+1
-    return np.einsum("cj,qj->cq", sums.T.reshape(cells, 64), EIGHTHS.reshape(Q, 64))
 
 
 if __name__ == "__main__":

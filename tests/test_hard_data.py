@@ -120,7 +120,7 @@ def test_a_collapse_comes_in_the_same_iteration_in_any_unit(em):
 @pytest.mark.parametrize("value", ["0", "7.7", "1700000000.25", "-1e+15"])
 def test_a_collapse_is_seen_at_any_offset_and_names_its_value(em, value):
     start = [0.5, 0.5], [float(value)] * 2, [100, 0.01]
-    share = r"in iteration 2 \(5002 of the 5042 values\), .* --restarts or a floor"
+    share = r"in iteration 2 \(5002 of the 5042 values\), .* --restarts 100 or a floor"
     message = f"component 2 collapsed onto the value {re.escape(value)} {share}"
     for spread in (0, 1e-155):
         close = spread * np.resize([-1, 0, 1], 5001)

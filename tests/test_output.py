@@ -11,6 +11,7 @@ import sys
 import numpy as np
 import pytest
 from conftest import OPTIONS, ROOT, run
+from scipy.special import logsumexp
 from scipy.stats import norm
 
 pytestmark = pytest.mark.filterwarnings("error")
@@ -20,7 +21,8 @@ DATA = ROOT / "data.txt"
 
 def test_the_fit_is_printed_to_the_last_digit(command, em, data):
     *fit, ll = em.train(data, 3, 1)
-    text = f"data: {DATA}\nn: 400\nk: 3\ntol: 1.0\nmin_sd: 0.0\nrestarts: 0\nseed: 0\nstart: handout\niterations: 15\n"
+    text = f"data: {DATA}\nn: 400\nk: 3\ntol: 1.0\nmin_sd: 0.0\nrestarts: 0\nseed: 0\n"
+    text += "start: handout\niterations: 15\n"
     for key, values in zip(("weights", "means", "varis"), fit):
         text += f"{key}: {' '.join(map(repr, values.tolist()))}\n"
     terms = [f"{w:#.4g} N(x | {m:#.4g}, {v:#.4g})" for w, m, v in zip(*fit)]
@@ -28,27 +30,62 @@ def test_the_fit_is_printed_to_the_last_digit(command, em, data):
     assert command(DATA, 3, 1) == (0, f"{text}p(x) = {' + '.join(terms)}\n", "")
 
 
-def test_means_have_digits_down_to_a_tenth_of_their_sd(em):
-    cases = ("1234", "2.500e+05"), ("1700000.00", "1.000"), (f"{1:.16f}", "1.000e-40")
+def test_a_fit_can_be_repeated_from_what_it_printed(command):
+    arguments = "--restarts", 12, "--seed", 3, "--min-sd", 0.1
+    _, out, _ = command(DATA, 4, 1e-4, *arguments)
+    facts = dict(line.split(": ", 1) for line in out.splitlines()[:-1])
+    assert facts["start"].startswith("random ")
+    again = [facts[key] for key in ("data", "k", "tol")]
+    for key in ("restarts", "seed", "min_sd"):
+        again += [f"--{key.replace('_', '-')}", facts[key]]
+    assert command(*again)[1] == out != command(*again, "--seed", 4)[1]
+
+
+def test_means_have_digits_down_to_a_tenth_of_their_sd(em, notes_of):
+    tiny = f"{1:.16f}", "1.000e-40"
+    cases = ("1234", "2.500e+05"), ("1700000000.00", "1.000"), tiny
     for mean, vari in cases:
-        fit = *np.array([[1.0], [float(mean)], [float(vari)]]), -1.0
-        text = em.text_of("data.txt", 9, 1.0, 0.0, 0, 0, "handout", 3, fit)
-        assert text.endswith(f"\np(x) = 1.000 N(x | {mean}, {vari})\n")
+        fit = np.array([[1.0], [float(mean)], [float(vari)]])
+        _, out = notes_of(np.array([1.0, 2.0]), fit)
+        assert out.endswith(f"\np(x) = 1.000 N(x | {mean}, {vari})\n")
 
 
 # ---- Notes ----
+@pytest.fixture
+def notes_of(em, command, monkeypatch):
+    """Return notes_of(data, fit, ...) -> notes and output, as if EM found this fit."""
+
+    def notes_of(data, fit, *options, tol=1e-6, change=0.0, others=(), low=(), gain=0):
+        np.savetxt("some.txt", data, "%.17g")
+        ll = ll_of(data, *fit)
+        best = em.End(0, -ll, 0, 9, change, (*map(np.array, fit), ll))
+        ends = [best, *(best._replace(loss=other - ll) for other in others)]
+        latest = [
+            best,
+            *(best._replace(rank=rank, loss=loss - ll) for rank, loss in low),
+        ]
+        found = best, ends, latest, gain
+        monkeypatch.setattr(em, "best_of", lambda *_: found)
+        code, out, err = command("some.txt", len(fit[0]), tol, *options)
+        prefix = f"gmm-em.py: note: k = {len(fit[0])}: "
+        assert code == 0 and all(line.startswith(prefix) for line in err.splitlines())
+        return [line.removeprefix(prefix) for line in err.splitlines()], out
+
+    return notes_of
+
+
 def ll_of(data, weights, means, varis):
     """Return the log-likelihood by scipy's density."""
-    densities = norm.pdf(data[:, None], means, np.sqrt(varis))
-    return np.log(densities @ weights).sum()
+    logs = norm.logpdf(data[:, None], means, np.sqrt(varis))
+    return logsumexp(logs, axis=1, b=weights).sum()
 
 
 def as_one(weights, means, varis, i, j):
     """Return the mixture in which i and j are one component, in the place of i."""
     x = np.array([weights, means, varis], float)
     w, m, v = x[:, [i, j]]
-    mean, square = w @ m / w.sum(), w @ (v + m**2) / w.sum()
-    x[:, i] = w.sum(), mean, square - mean**2
+    mean = w @ m / w.sum()
+    x[:, i] = w.sum(), mean, w @ (v + (m - mean) ** 2) / w.sum()
     return np.delete(x, j, axis=1)
 
 
@@ -58,78 +95,151 @@ def data_of(weights, means, varis):
     return np.concatenate([*map(norm.ppf, quantiles, means, np.sqrt(varis))])
 
 
-def note_of(rises, advice):
-    """Return the note on {(i, j): the rise of ll if one component stood for both}."""
-    told = [f"{i + 1} and {j + 1} (as one: ll {rises[i, j]:+.2g})" for i, j in rises]
-    return f"components that could be one: {', '.join(told)}; try {advice}"
+def pairs_that_could_be_one(data, fit, least):
+    """Return the note on all pairs that cost less than so much as one, or none."""
+    told = []
+    for i, j in itertools.combinations(range(len(fit[0])), 2):
+        if fit[0][i] and fit[0][j]:
+            change = ll_of(data, *as_one(*fit, i, j)) - ll_of(data, *fit)
+            if change > -least:
+                change = round(change, 6)  # what is less is rounding
+                told.append(f"{i + 1} and {j + 1} (as one: ll {change:+.2g})")
+    return [f"components that could be one: {', '.join(told)}"] if told else []
 
 
-FEW = "components on fewer than 3 points, too few for a cluster:"
-EMPTY = "components without points: 2, 3; try {}"
-MIXTURES = [  # weights, means, varis, the pairs that could be one, and another note
-    ([0.5, 0.5], [3, 3.3], [4, 4], [(0, 1)], ""),  # worth less than 0.01
-    ([0.2, 0.5, 0.3], [3.01, 9, 3], [1, 1, 1], [(0, 2)], ""),
-    ([0.4, 0.3, 0.3], [3, 3.01, 3.02], [1, 1, 1], [(0, 1), (1, 2)], ""),
-    ([0.5, 0.5], [3, 3], [1, 25], [], ""),  # one in the other
-    ([0.98, 0.01, 0.01], [0, 30, 30.001], [1, 1, 1], [(1, 2)], ""),  # told once
-    ([1, 0, 0], [0, 0, 9], [1, 1, 1], [], EMPTY),
-    ([0.9704, 0.0296], [0, 30], [1, 1], [], ""),  # 3.0 points, as printed
-    ([0.951, 0.029, 0.02], [0, 30, 60], [1, 1, 1], [], f"{FEW} 2 (2.9), 3 (2.0)"),
+ON_FEW = "components on fewer than 3 points, too few for a cluster: "
+EMPTY = "components without points: "
+MIXTURES = [  # weights, means, varis, and a note other than that on pairs
+    ([0.5, 0.5], [3, 3.3], [4, 4], ""),  # worth less than 0.01
+    ([0.2, 0.5, 0.3], [3.01, 9, 3], [1, 1, 1], ""),
+    ([0.4, 0.3, 0.3], [3, 3.01, 3.02], [1, 1, 1], ""),
+    ([0.45, 0.1, 0.45], [2.9, 3, 3.1], [4, 1e-4, 4], ""),  # a line on a background
+    ([0.5, 0.5], [3, 3], [1, 25], ""),  # one in the other
+    ([0.96, 0.02, 0.02], [0, 30, 30.001], [1, 1, 1], f"{ON_FEW}2 (2.0), 3 (2.0)"),
+    ([1, 0, 0], [0, 0, 9], [1, 1, 1], f"{EMPTY}2, 3"),
+    ([0.9704, 0.0296], [0, 30], [1, 1], ""),  # 3.0 points, as printed
+    ([0.951, 0.029, 0.02], [0, 30, 60], [1, 1, 1], f"{ON_FEW}2 (2.9), 3 (2.0)"),
 ]
-BOTH, FEWER = "--restarts or fewer components", "fewer components"
 
 
-@pytest.mark.parametrize("restarts, advice", [(0, BOTH), (1, FEWER)])
 @pytest.mark.parametrize("case", MIXTURES)
-def test_a_doubt_is_told_once_with_the_change_of_ll(em, case, restarts, advice):
-    *parameters, pairs, note = case
-    weights, means, _ = fit = np.array(parameters, float)
-    sample, far, changes = data_of(*fit), np.add(fit, [[0], [1e4], [0]]), {}
-    data, ll = em.condense(sample + 1e4), ll_of(sample, *fit)
-    for i, j, change in em.changes_as_one(data, *far, ll):
-        changes[i, j] = change
-        wanted = ll_of(sample, *as_one(*fit, i, j)) - ll
-        assert change == pytest.approx(wanted, abs=1e-7)
-    order = [i for i in np.argsort(means) if weights[i] > 0]
-    assert [*changes] == [tuple(sorted(pair)) for pair in itertools.pairwise(order)]
-    notes = [note.format(advice)] if note else []
-    if pairs:
-        notes.append(note_of({pair: changes[pair] for pair in pairs}, advice))
-    assert [*em.notes(data, 1e-6, restarts, 0.0, 0.0, (*far, ll))] == notes
+@pytest.mark.parametrize("times", [1, 60])  # the second is condensed
+def test_a_doubt_is_told_with_the_change_of_ll(notes_of, case, times):
+    *parameters, last = case
+    fit = np.array(parameters, float)
+    fit[1] += 1e4
+    data = np.concatenate([data_of(*fit) + 1e-6 * shift for shift in range(times)])
+    found, _ = notes_of(data, fit, "--restarts", 1, tol=1e-3)
+    wanted = pairs_that_could_be_one(data, fit, 0.01)
+    if last and (times == 1 or ON_FEW not in last):
+        wanted = [last, *wanted] if EMPTY in last else [*wanted, last]
+    advice = "; try fewer components"
+    assert found == [note + advice * (ON_FEW not in note) for note in wanted]
 
 
-def test_a_pair_is_judged_by_tol_and_its_remedies_are_those_that_can_work(em):
+def test_a_pair_is_judged_by_tol_and_its_remedies_are_those_that_can_work(notes_of):
     fit = np.array([[0.5, 0.5], [4, 6.5], [1, 1.21]])
-    sample = data_of(*fit)
-    fit = *fit, ll_of(sample, *fit)
-    fall = fit[3] - ll_of(sample, [1], [5.25], [1.105 + 1.25**2])
-    data, tol = em.condense(sample), 1.01 * fall
-    assert fall > 1 and [*em.notes(data, 0.99 * fall, 0, 0.0, 0.0, fit)] == []
-    smaller = f"a smaller tol or {BOTH}", f"a smaller --min-sd or {FEWER}"
-    cases = (0.5, 1.0, smaller[0]), (1.0, 0.0, BOTH), (1.1, 0.0, smaller[1])
-    for min_sd, change, advice in cases:
-        notes = [*em.notes(data, tol, 0, min_sd, change, fit)]
-        assert notes == [note_of({(0, 1): -fall}, advice)]
+    data = data_of(*fit)
+    fall = ll_of(data, *fit) - ll_of(data, [1], [5.25], [1.105 + 1.25**2])
+    assert fall > 1 and notes_of(data, fit, tol=0.99 * fall)[0] == []
+    (note,) = pairs_that_could_be_one(data, fit, 1.01 * fall)
+    fewer = "fewer components"
+    cases = [  # options, the last change of ll, by how much another start ends higher
+        ([], 1.0, 0, f"a smaller tol or --restarts 100 or {fewer}"),
+        ([], 0.0, 0, f"--restarts 100 or {fewer}"),
+        (["--restarts", 5], 0.0, 0, fewer),
+        ([], 1.0, 9.999, fewer),  # the rest is advised there
+    ]
+    for options, change, gain, advice in cases:
+        state = {"tol": 1.01 * fall, "change": change, "gain": gain}
+        found, _ = notes_of(data, fit, *options, **state)
+        assert found[-1] == f"{note}; try {advice}"
+        higher = "another start ends higher, by at least 9.99 in ll; try --restarts 100"
+        assert found[:-1] == [f"{higher} and a smaller tol"] * (gain > 0)
 
 
-def test_true_notes_are_printed(em, command):
-    heights = 1.52, 1.55, 1.56, 1.59, 1.6, 1.63, 1.75, 1.77, 1.79, 1.8, 1.83, 1.86
-    np.savetxt("heights.txt", heights)  # EM cannot leave the start
-    stopped = DATA, 4, (2, 3), f"a smaller tol or {BOTH}"
-    for file, k, pair, advice in stopped, ("heights.txt", 2, (0, 1), BOTH):
-        *fit, ll = em.main(file, k, 1)
-        change = ll_of(np.loadtxt(file), *as_one(*fit, *pair)) - ll
-        note = f"gmm-em.py: note: k = {k}: {note_of({pair: change}, advice)}\n"
-        assert command(file, k, 1)[::2] == (0, note)
+def test_what_the_other_starts_tell(notes_of):
+    fit = np.array([[0.5, 0.5], [0, 9], [1, 1]])
+    alone = "the best fit was found by one start alone; more --restarts may beat it"
+    few = "with a component on fewer than 3 points"
+    cases = [  # --restarts, tol, ll of others, (rank, ll) of those that are left out
+        (0, 1e-6, [], [], []),
+        (9, 1e-6, [-0.02, -5], [], [alone]),
+        (9, 1e-3, [-0.02], [], []),  # there is no second stage that could tell
+        (9, 1e-6, [-0.005], [(1, -1)], []),
+        (9, 1e-6, [0], [(1, 1.26)], [f"2 starts: 0 collapses, 1 {few} (one ended 1.3"]),
+        (9, 1e-6, [0], [(2, 0), (1, -1)], [f"3 starts: 1 collapses, 1 {few}"]),
+    ]
+    for restarts, tol, others, low, wanted in cases:
+        losses = {"others": np.negative(others), "low": [(r, -ll) for r, ll in low]}
+        options = "--restarts", restarts
+        found, _ = notes_of(data_of(*fit), fit, *options, tol=tol, **losses)
+        assert len(found) == len(wanted)
+        assert all(text in note for note, text in zip(found, wanted))
+    found, _ = notes_of(data_of(*fit), fit, "--min-sd", 1)
+    assert found == ["components whose σ is at the floor: 1, 2"]
+
+
+HEIGHTS = 1.52, 1.55, 1.56, 1.59, 1.6, 1.63, 1.75, 1.77, 1.79, 1.8, 1.83, 1.86
+LOOKS = [  # data, k, tol
+    *((DATA, k, tol) for k in (2, 3, 4) for tol in (1, 1e-6)),
+    *(("many.txt", k, 1) for k in (1, 2, 3, 4)),  # the look is one at a sample
+    ("heights.txt", 2, 1),  # EM cannot leave the start
+    ("zeros.txt", 2, 1e-6),
+]
+
+
+def test_a_look_around_says_if_another_start_ends_higher(command):
+    np.savetxt("heights.txt", HEIGHTS)
+    np.savetxt("zeros.txt", np.append(np.zeros(40), 2 + np.arange(60) / 30))
+    mixture = [0.25] * 4, [2, 4.5, 9, 14], [0.36, 0.09, 0.36, 1.44]
+    many = np.concatenate([data_of(*mixture) + shift / 999 for shift in range(50)])
+    np.savetxt("many.txt", many)
+    told = []
+    for name, k, tol in LOOKS:
+        floor = ["--min-sd", 0.05] * (name == "zeros.txt")
+        code, out, err = command(name, k, tol, *floor)
+        _, same, silent = command(name, k, tol, *floor, "--restarts", 0)
+        best = command(name, k, 1e-6, *floor, "--restarts", 30)[1]
+        lls = [float(re.search(r"\nll: (.*)\n", text)[1]) for text in (out, best)]
+        note = (
+            r"another start ends higher, by at least ([\d.]+) in ll; try --restarts 100"
+        )
+        gain = re.search(f"{note}(.*)", err)
+        told.append(bool(gain))
+        assert (code, same) == (0, out) and not re.search(note, silent)
+        if gain:
+            assert max(1, tol) < float(gain[1]) < lls[1] - lls[0] + 0.01
+            verbose = command(name, k, tol, *floor, "-v")[2]
+            change = float(re.findall(r"iteration \d+, .* change (.*)\n", verbose)[-1])
+            assert (gain[2] == " and a smaller tol") == (change > 0.01)
+        else:
+            assert lls[1] - lls[0] < max(1, tol) * 1.3
+    assert min(told.count(True), told.count(False)) > 3
+
+
+def test_the_lowest_bic_of_a_range_is_told_where_restarts_were_made(command):
+    _, out, err = command(DATA, "2-5", 1e-6, "--restarts", 20)
+    bics = sorted(map(float, re.findall(r"\nbic: (.*)\n", out)))
+    ahead = f"that of k = 4, {bics[1] - bics[0]:.3g} below that of k = 5"
+    assert f"gmm-em.py: note: k = 2-5: lowest bic: {ahead}\n" in err
+    assert "one:" not in err, "a good fit is in doubt"
+    for arguments in ("2-5", 1e-6), (4, 1e-6, "--restarts", 20):
+        assert "lowest bic" not in command(DATA, *arguments)[2]
+    # At k = 7 a component is left with few points, or could be one with another.
+    _, _, err = command(DATA, "3-7", 1, "--restarts", 3)
+    doubted = {int(k) for k in re.findall(r"k = (\d): components (?:that|on|wi)", err)}
+    told = {int(k) for k in re.findall(r" k = (\d)\b", err.partition("lowest bic")[2])}
+    assert doubted and told and not doubted & told
 
 
 def test_good_fits_get_no_note(command):
-    assert "one:" not in command(DATA, "1-4", 1e-6, "--restarts", 10)[2]
     rest = 2 + np.arange(60) / 30
     np.savetxt("zeros.txt", np.append(np.zeros(40), rest))
     code, out, err = command("zeros.txt", 2, 1e-6, "--restarts", 10, "--min-sd", 0.05)
     formula = f"0.002500) + 0.6000 N(x | {rest.mean():.4g}, {rest.var():.4g})\n"
-    assert (code, err) == (0, "") and out.endswith(formula)
+    assert (code, err.count("\n")) == (0, 1) and out.endswith(formula)
+    assert "σ is at the floor: 1" in err
 
 
 # ---- Progress and streams ----
@@ -146,7 +256,7 @@ def test_verbose_shows_every_iteration_on_standard_error(em, command, monkeypatc
 def test_a_terminal_sees_one_progress_line_after_a_second(em, command, monkeypatch):
     monkeypatch.setattr(em.time, "monotonic", itertools.count(0, 0.08).__next__)
     monkeypatch.setattr(sys.stderr, "isatty", lambda: True, raising=False)
-    _, out, err = command(DATA, 4, 1e-6)
+    _, out, err = command(DATA, 4, 1e-6, "--restarts", 0)
     nothing, *lines, last = err.split("\r\x1b[K")  # to the line's start, and erase it
     assert nothing == last == "" and "\n" not in err
     line = r"k = 4, handout: iteration (\d+), ll -\d"
@@ -169,10 +279,11 @@ def test_ctrl_c_ends_with_code_130_and_no_traceback(tmp_path):
 
 
 FIT = r"data: data.txt\n(.*\n){6}start: random .\niterations: \d\d+\n(.*\n){6}"
-NOTE = r"gmm-em.py: note: k = 9: left out of 4 starts: 1 collapsed and 2 with a .+\n"
+NOTE = r"gmm-em.py: note: k = 9: left out of 4 starts: 1 collapses, 2 with a .+\n"
 FAILURE = NOTE + r"gmm-em.py: error: cannot write the result: .+\n"
 ENDS = [
     ("2>&-", 0, FIT, ""),  # the note has nowhere to go
+    ("2>/dev/full", 0, FIT, ""),
     ("2>/dev/null | head -1", 0, r"data: data.txt\n", ""),
     ("| true", 0, "", NOTE),
     (">/dev/full", 1, "", FAILURE),
@@ -203,3 +314,9 @@ def test_help_is_printed(em, viz, command):
     for script in em, viz:
         code, out, err = command("--help", script=script)
         assert (code, err) == (0, "") and out.startswith("usage: a script")
+
+
+def test_no_docstring_is_needed():
+    for arguments in (["gmm-em.py", DATA, "2", "1"], ["gmm-visualize.py", "--help"]):
+        command = [sys.executable, "-OO", *arguments]
+        assert subprocess.run(command, **OPTIONS).returncode == 0
