@@ -1,6 +1,6 @@
 """Fit a one-dimensional Gaussian mixture with expectation-maximization (EM).
 
-The model is a weighted sum of k Gaussian densities,
+The model is a weighted sum of k Gaussian densities (π_i is a weight, π is 3.14...),
     p(x) = sum_i π_i N(x; µ_i, σ²_i),  N(x; µ, σ²) = exp(-(x - µ)²/2σ²) / sqrt(2πσ²).
 
     data      x_j, j = 1..n   (n,)     the numbers to fit
@@ -33,7 +33,7 @@ from collections import namedtuple
 import numpy as np
 from numpy.polynomial.chebyshev import chebpts1, chebvander
 
-LEAST_SIZE = 1e-290  # a component counts as empty if its gammas sum to less
+LEAST_SIZE = 1e-290  # a component is called empty if N_i, its sum of gammas, is less
 LEAST_VARI = 1e-150  # (x - µ)²/σ² stays finite up to distances of 1e75
 
 
@@ -56,16 +56,16 @@ def gammas_and_logs(data, weights, means, varis):
     data (n,), parameters (k,) -> gammas (k, n), logs (n,). Bishop, 9.23 and 9.14.
     """
     data = np.asarray(data, float)
-    # As columns (k, 1) the parameters meet the row (n,) of data in tables (k, n).
+    # Columns (k, 1) of parameters and the row (n,) of data broadcast to tables (k, n).
     weights = np.asarray(weights, float)[:, None]
     means = np.asarray(means, float)[:, None]
     varis = np.asarray(varis, float)[:, None]
-    with np.errstate(divide="ignore"):  # an empty component has ln 0 = -inf
+    with np.errstate(divide="ignore"):  # ln 0 = -inf is right for the weight 0
         log_scales = np.log(weights) - np.log(2 * np.pi * varis) / 2
     log_terms = log_scales - (data - means) ** 2 / (2 * varis)
-    # This is the log-sum-exp trick: ln sum_i e^a_i = m + ln sum_i e^(a_i - m), where m
-    # is the largest a_i. Without it all terms of a point that is some 38 σ away from
-    # every component are rounded to 0, and its γ is 0/0.
+    # Now the log-sum-exp trick, ln sum_i e^a_i = m + ln sum_i e^(a_i - m), is used: the
+    # a_i are the log_terms of a point, m the largest. Without it (as with norm.pdf) a
+    # point 39 σ or more from every component has terms that are all 0, and γ_ij = 0/0.
     largest = log_terms.max(axis=0)
     terms = np.exp(log_terms - largest)
     totals = terms.sum(axis=0)
@@ -94,7 +94,7 @@ def maximization(data, gammas):
     data, gammas = np.asarray(data, float), np.asarray(gammas, float)
     sizes = gammas.sum(axis=1)  # N_i
     sizes[sizes < LEAST_SIZE] = 0
-    divisors = np.where(sizes > 0, sizes, 1)  # an empty component is spared 0/0
+    divisors = np.where(sizes > 0, sizes, 1)  # 1 spares an empty component 0/0
     shares = gammas / divisors[:, None]  # γ_ij / N_i
     means = (shares * data).sum(axis=1)
     squares = (data - means[:, None]) ** 2  # a row (n,) less a column (k, 1): (k, n)
@@ -118,7 +118,7 @@ def em_step(data, weights, means, varis):
     It is `log_likelihood`, `expectation` and `maximization` in one pass: E computes all
     p(x_j) anyway, so that ll costs nothing extra.
     """
-    if isinstance(data, Condensed):  # fewer points have the same sums as many values
+    if isinstance(data, Condensed):  # it is what train makes of data: "Many values"
         return data.step(weights, means, varis)
     gammas, logs = gammas_and_logs(data, weights, means, varis)
     return float(logs.sum()), *maximization(data, gammas)
@@ -128,30 +128,30 @@ def train(data, k, tol, start=None, min_sd=0.0, report=None):
     """Return the weights, means, varis and ll of the mixture at which EM stops.
 
     One iteration is E, M, then the ll of the new mixture. EM stops after the first
-    iteration t ≥ 2 with ll_t - ll_(t-1) < tol; it never lowers ll, except by rounding.
-    data (n,) -> parameters (k,), ll. `start` (weights, means, varis) may replace the
-    handout's; `min_sd` is the least σ_i, in data's unit; each iteration calls
+    iteration t ≥ 2 with ll_t - ll_(t-1) < tol. EM never lowers ll, except by rounding.
+    data (n,) -> parameters (k,), ll. `start` (weights, means, varis) may stand in for
+    `initialize`; no σ_i falls below `min_sd`, in data's unit; each iteration calls
     `report(iteration, change of ll, weights, means, varis, ll)`. Raises ValueError if
-    there is no fit. Handout, 3.1; Bishop, 9.2.2.
+    there is no fit. Handout, 3.1; Bishop, 9.23-9.28.
     """
-    data = condense(data)
+    data = condense(data)  # checked, and prepared to be fast: see "Many values"
     refuse_unfittable(data, k, tol, start, min_sd)
-    # Data far from 0 is fitted around its middle; data.ends is [min, max] - data.shift.
+    # Here µ and x are less data.shift: the middle of data that is far from 0, or 0.
     if start is None:
-        weights, means, varis = initialize(data.ends, k)
+        weights, means, varis = initialize(data.ends, k)  # ends: least, greatest x
     else:
         weights, means, varis = np.array(start, float)
         means = means - data.shift
     # One pass gives the ll of a mixture and the next mixture: each iteration takes its
     # mixture from the pass before it.
     _, *new = em_step(data, weights, means, varis)
-    last_ll = -math.inf  # the start is no iteration: the first one never stops EM
+    last_ll = -math.inf  # so that iteration 1 never stops EM: the start is none
     for iteration in itertools.count(1):
         weights, new_means, new_varis = new
-        means = np.where(weights > 0, new_means, means)  # an empty component stays
+        means = np.where(weights > 0, new_means, means)  # an empty one keeps µ and σ²
         varis = np.where(weights > 0, new_varis, varis)
         varis = np.maximum(varis, min_sd**2)
-        refuse_collapse(data, weights, means, varis, iteration, min_sd)
+        refuse_collapse(data, weights, means, varis, iteration, min_sd)  # if σ_i ≈ 0
         ll, *new = em_step(data, weights, means, varis)
         change, last_ll = ll - last_ll, ll
         fit = weights, means + data.shift, varis, ll
@@ -168,7 +168,7 @@ def main(datapath, k, tol):
 
 # ---- Who came for the homework can stop here. ----
 # ---- What cannot be fitted ----
-MIN_RANGE, MAX_RANGE = 1e-60, 1e75  # the squares of distances are doubles
+MIN_RANGE, MAX_RANGE = 1e-60, 1e75  # range² ≫ LEAST_VARI, and range²/LEAST_VARI < inf
 
 
 class Collapse(ValueError):
@@ -178,9 +178,9 @@ class Collapse(ValueError):
         self.fact, self.iteration = fact, iteration
         ended = f"; each of {restarts + 1} starts ended so" if restarts else ""
         remedies = ["fewer components"]  # one component does not collapse
-        if restarts is None:
+        if restarts is None:  # none were tried (0: a look around found no fit)
             remedies.append("--restarts 100")
-        if iteration > 2:  # EM can stop after iteration 2
+        if iteration > 2:  # a larger tol could have stopped EM before
             remedies.append("a larger tol")
         remedies.append("a larger --min-sd" if min_sd else "a floor for σ (--min-sd)")
         unbounded = f"{fact}, where the likelihood is unbounded{ended}"
@@ -195,8 +195,8 @@ def refuse_unfittable(data, k, tol, start, min_sd):
         raise ValueError(f"expected a finite tol > 0, found {tol!r}")
     if not 0 <= min_sd <= MAX_RANGE:
         raise ValueError(f"expected 0 ≤ min_sd ≤ {MAX_RANGE}, found {min_sd!r}")
-    # Each cell of a grid has a value of its own, so that values need seldom be counted.
-    needed, found = max(k, 2), len(data.grids[-1].cell_sizes) if data.grids else 0
+    # No two cells of a grid hold the same value: enough cells spare us counting values.
+    needed, found = max(k, 2), (len(data.grids[-1].cell_sizes) if data.grids else 0)
     if found < needed:
         found = len(np.unique(data.values))
     if found < needed:
@@ -215,9 +215,9 @@ def refuse_unfittable(data, k, tol, start, min_sd):
 
 
 def refuse_collapse(data, weights, means, varis, iteration, min_sd):
-    """Raise Collapse if a σ_i is as small as rounding near µ_i (of data - shift)."""
+    """Raise Collapse if a σ_i is about the rounding of doubles near µ_i less shift."""
     limits = (32 * sys.float_info.epsilon * means) ** 2
-    limits = np.maximum(limits, 2 * LEAST_VARI)  # pooling may round LEAST_VARI up
+    limits = np.maximum(limits, 2 * LEAST_VARI)  # `pooled` may round LEAST_VARI up
     collapsed = (weights > 0) & (varis <= limits)
     if not collapsed.any():
         return
@@ -231,24 +231,23 @@ def refuse_collapse(data, weights, means, varis, iteration, min_sd):
 
 
 # ---- Restarts ----
-ROUGH_TOL, FINALISTS = 1e-3, 3  # random starts climb roughly, and so many go on to tol
-LOOK_TOL, LOOK_STARTS, LOOK_VALUES = 0.1, 20, 1000  # the look around is rougher still
+ROUGH_TOL, FINALISTS = 1e-3, 3  # random starts run to ROUGH_TOL, the best 3 to tol
+LOOK_TOL, LOOK_STARTS, LOOK_VALUES = 0.1, 20, 1000  # look_around is rougher still
 SAME, NEGLIGIBLE = 1e-6, 0.01  # differences of ll that decide nothing, or hardly count
-FEW = 2.95  # 3.0 as it is printed: a component on fewer points is no cluster
-
-# Where EM leads from a start (the handout's is number 0). Sorted, those of least loss,
-# which is -ll, stand first; those with few points, rank 1, and collapses, rank 2, last.
+FEW = 2.95  # fewer points, printed as 2.9 or less, are too few for a cluster
+# An End is where EM stops from start `number` (0: the handout's); loss = -ll. They sort
+# by rank (1: a component on < FEW points; 2: a collapse, its fit the error), then loss.
 End = namedtuple("End", "rank loss number iterations change fit")
-HANDOUT = End(0, math.inf, 0, 0, math.inf, None)
+HANDOUT = End(0, math.inf, 0, 0, math.inf, None)  # the handout's start, before EM
 
 
 def random_starts(data, k, count, seed):
-    """Yield random starts: the weights, means and varis of parts of random values."""
+    """Yield random starts: weights, means and varis of k parts of a sorted sample."""
     data, rng = condense(data), np.random.default_rng(seed)
     uniform = (np.ptp(data.ends) / k) ** 2 / 12  # the variance of a k-th of the range
     for _ in range(count):
         sample = np.sort(rng.choice(data.values, 10 * k).astype(float))
-        # 9k are cut into k parts of at least one; one more gives each part a variance.
+        # They are cut into k parts of two or more, for one value has no variance.
         cuts = np.sort(rng.choice(np.arange(1, 9 * k), k - 1, replace=False))
         parts = np.split(sample, cuts + np.arange(1, k))
         weights = np.array([len(part) / len(sample) for part in parts])
@@ -258,7 +257,7 @@ def random_starts(data, k, count, seed):
 
 
 def climb(data, k, tol, begun, min_sd, report):
-    """Return the End to which EM leads from another End, or from a start as End."""
+    """Return the End that EM reaches from `begun`: an End, or a start put into one."""
     end = begun
 
     def step(iteration, _, *fit):
@@ -278,7 +277,7 @@ def climb(data, k, tol, begun, min_sd, report):
 
 
 def search(sample, data, k, tols, count, most, seed, min_sd, report=None):
-    """Return the Ends of random starts on a sample, and of the best `most` on data."""
+    """Return the Ends of random starts on a sample, then of the best `most` on data."""
     rough, finals = [], []
     for number, start in enumerate(random_starts(sample, k, count, seed), 1):
         begun = HANDOUT._replace(number=number, fit=start)
@@ -286,14 +285,14 @@ def search(sample, data, k, tols, count, most, seed, min_sd, report=None):
     rough.sort()
     for end in rough:
         if end.rank == 2 or sum(final.rank <= end.rank for final in finals) >= most:
-            break
+            break  # enough finals are of this rank or a better one
         finals.append(climb(data, k, tols[1], end, min_sd, report))
     return rough, finals
 
 
 def look_around(data, k, tol, seed, min_sd):
     """Return the best End of a rough search, with the ll of all values, or None."""
-    sample, tols = data, (max(tol, LOOK_TOL), sys.float_info.max)
+    sample, tols = data, (max(tol, LOOK_TOL), sys.float_info.max)  # 2 iterations
     if len(data.values) > LOOK_VALUES:
         sample = condense(np.random.default_rng(seed).choice(data.values, LOOK_VALUES))
     with contextlib.suppress(ValueError):  # a sample may have too few distinct values
@@ -302,21 +301,21 @@ def look_around(data, k, tol, seed, min_sd):
 
 
 def best_of(data, k, tol, restarts=None, seed=0, min_sd=0.0, report=None):
-    """Return the best End, the Ends at tol, the latest of each start, and a gain of ll.
+    """Return the best End, those that went to tol, the last of each start, and a gain.
 
-    The gain is that of a look around, which is made where `restarts` is None. Raises
-    ValueError as `train`, and a Collapse if every start collapses.
+    The gain is the ll by which `look_around` beats the best, or 0; it is called only if
+    `restarts` is None. Raises ValueError as `train`, and Collapse if every start does.
     """
     data, looks, tols = condense(data), restarts is None, (max(tol, ROUGH_TOL), tol)
     seen = look_around(data, k, tol, seed, min_sd) if looks else None
     handout = climb(data, k, tol, HANDOUT, min_sd, report)
-    options = restarts or 0, FINALISTS if tol < ROUGH_TOL else 0, seed, min_sd, report
+    options = restarts or 0, (FINALISTS if tol < ROUGH_TOL else 0), seed, min_sd, report
     rough, finals = search(data, data, k, tols, *options)
-    ends = sorted([handout, *(finals or rough)])  # a tol may be rough itself
+    ends = sorted([handout, *(finals or rough)])  # no finals: the rough tol is tol
     latest = {end.number: end for end in [*rough, *ends]}.values()
     if ends[0].rank == 2:
         last = max(end.iterations for end in latest) + 1
-        tried = restarts or (0 if looks and not seen else None)
+        tried = restarts or (0 if looks and not seen else None)  # as in Collapse
         raise Collapse(handout.fit.fact, last, min_sd, tried)
     rank, most = ends[0].rank, ends[0].loss + min(tol, SAME)
     equals = [end for end in ends if end.rank == rank and end.loss <= most]
@@ -348,11 +347,11 @@ def read_data(datapath):
 def read_text(content, name):
     """Return the numbers in the bytes of a text file, one a line."""
     with contextlib.suppress(ValueError), warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # of no data, which is an error below
+        warnings.simplefilter("ignore")  # loadtxt warns of no data: an error below
         table = np.loadtxt(io.TextIOWrapper(io.BytesIO(content), "utf-8-sig"), ndmin=2)
         if table.size and table.shape[1] == 1 and np.isfinite(table).all():
             return table[:, 0]
-    # loadtxt does not count blank lines and comments: a second look finds the line.
+    # This second pass finds the wrong line: loadtxt counts no blank lines and comments.
     text = io.TextIOWrapper(io.BytesIO(content), "utf-8-sig", "surrogateescape")
     expected = "expected one finite number a line (UTF-8, decimal point), found"
     for number, line in enumerate(text, 1):
@@ -366,10 +365,10 @@ def read_text(content, name):
 
 
 def decimal(word):
-    """Return the int or the float that a word is, or raise ValueError."""
+    """Return the number that a word is, an int if it has digits only; or ValueError."""
     if not word.isascii() or "_" in word:  # Python takes 1_000 and all scripts, too
         raise ValueError(f"{word!r} is not a plain number")
-    return int(word) if word.isdecimal() else float(word)
+    return int(word) if re.fullmatch("[0-9]{1,18}", word) else float(word)
 
 
 # ---- The command line ----
@@ -427,7 +426,7 @@ def text_of(args, n, end, bic):
     weights, means, varis = (" ".join(map(repr, x.tolist())) for x in end.fit[:3])
     terms = []
     for weight, mean, vari in zip(*end.fit[:3]):
-        # A mean has at least four digits, and more if the last were worth over σ/10.
+        # At least four digits, and so many that the last is worth σ/10 at the most.
         digits = np.clip(3 + int(math.log10(1 + abs(mean) / math.sqrt(vari))), 4, 17)
         terms.append(f"{weight:#.4g} N(x | {mean:#.{digits}g}, {vari:#.4g})")
     formula = re.sub(r"\.(?!\d)", "", " + ".join(terms))  # 1234, not 1234.
@@ -441,7 +440,7 @@ def text_of(args, n, end, bic):
 
 
 def changes_as_one(data, weights, means, varis):
-    """Return {(i, j): change of ll if they were one}, of neighbours and close pairs."""
+    """Return {(i, j): change of ll if i, j were one} of neighbours and close pairs."""
     means, sds, changes = means - data.shift, np.sqrt(varis), {}
     order = [i for i in np.argsort(means) if weights[i] > 0]
     for place, i in enumerate(order):
@@ -454,7 +453,7 @@ def changes_as_one(data, weights, means, varis):
             pair, weight = [i, j], weights[i] + weights[j]
             mean = weights[pair] @ means[pair] / weight
             vari = weights[pair] @ (varis[pair] + (means[pair] - mean) ** 2) / weight
-            # In p(x_j) this one takes the place of the two, and the others stay.
+            # In p(x_j) the merged component replaces i and j; the others stay.
             others = np.maximum(1 - gammas[i] - gammas[j], 1e-300)
             log_one = -((points - mean) ** 2) / (2 * vari) - logs
             scale = weight / math.sqrt(2 * math.pi * vari)
@@ -464,7 +463,7 @@ def changes_as_one(data, weights, means, varis):
 
 
 def component_notes(data, args, end, told):
-    """Yield a sentence for each kind of doubt; `told` if another start ends higher."""
+    """Yield a sentence for each kind of doubt; `told` if --restarts were advised."""
     weights, means, varis, _ = end.fit
     sizes, remedies = len(data.values) * weights, ["fewer components"]
     if not args.restarts and not told:
@@ -488,7 +487,7 @@ def component_notes(data, args, end, told):
 
 
 def search_notes(args, best, ends, latest, gain):
-    """Yield a sentence for each thing that the other starts, or the floor, tell."""
+    """Yield sentences on the other starts, and on components with σ at the floor."""
     if gain > 0:
         more = " and a smaller tol" if best.change > NEGLIGIBLE else ""
         least = f"by at least {math.floor(100 * gain) / 100} in ll"
@@ -537,14 +536,14 @@ def print_fit(data, k, args):
 
 
 def command_line():
-    """Read, fit and print; exit with 2 for bad input, 1 for a lost fit, or else 0."""
+    """Read, fit and print; exit with 2 for bad input, 1 if a fit failed, or else 0."""
     args = parse_arguments()
     name = "standard input" if args.data == "-" else args.data
     try:
         data = condense(read_data(args.data), name)
     except ValueError as error:
         fail(error, 2)
-    clear, code = [], 0
+    clear, code = [], 0  # clear: (bic, k) of the fits without a doubt
     for k in args.k:
         try:
             clear += print_fit(data, k, args)
@@ -559,18 +558,19 @@ def command_line():
 
 
 # ---- Many values ----
-# A cell is an interval. Its values are replaced by 16 points, its nodes, with weights
-# such that every polynomial up to degree 15 has the same sum over both. For [-1, 1]:
+# A cell is an interval. Its values x_j are replaced by 16 points z_q, the nodes, with
+# weights w_q such that sum_q w_q f(z_q) = sum_j f(x_j) for polynomials f to degree 15.
+# For the cell [-1, 1], with Q, NODES and C as defined below:
 #     values = np.random.default_rng(0).uniform(-1, 1, 5000)
 #     node_weights = chebvander(values, Q - 1).sum(axis=0) @ C
 #     node_weights.sum(), node_weights @ NODES**2  # 5000, and the sum of values**2
 # All that an EM step needs are sums over j of f(x_j), where f is γ_i, γ_i x,
 # γ_i (x - µ_i)² or ln p. In cells narrower than every σ_i, f is nearly a polynomial, so
-# that a step may be made over the nodes. It costs the same for 10^5 values as for 10^7.
-# With Chebyshev's polynomials T_m, f = sum_m a_m T_m has a_m = sum_q C[m, q] f(z_q), so
-# that the weight of the node z_q is w_q = sum_m C[m, q] sum_j T_m(x_j). They sum to n;
-# some are negative. Trefethen, Approximation Theory and Approximation Practice, 3.
-MANY = 2**12  # with fewer values it does not pay
+# that a step may be made over the nodes, of which there are at most 65,536. Why C: with
+# Chebyshev's polynomials T_m, f = sum_m a_m T_m has a_m = sum_q C[m, q] f(z_q), so that
+# w_q = sum_m C[m, q] sum_j T_m(x_j). The w_q sum to the number of values; some may be
+# negative. Trefethen, Approximation Theory and Approximation Practice, 3.
+MANY = 2**12  # so many values are worth a grid; steps without one go by so many
 BLOCK = 10_000  # numbers at a time, few enough for the processor's cache
 Q, NODES = 16, chebpts1(16)  # the nodes of [-1, 1] are Chebyshev's points
 C = np.linalg.inv(chebvander(NODES, Q - 1))
@@ -579,13 +579,13 @@ HALVES = C.T @ chebvander(np.append(NODES - 1, NODES + 1) / 2, Q - 1).T
 
 
 class Grid(namedtuple("Grid", "width nodes node_weights cell_sizes")):
-    """The m cells of a width that have values: (mQ,) nodes and weights, sizes (m,)."""
+    """The m cells of one width that hold values: nodes, weights (mQ,), sizes (m,)."""
 
     def step(self, weights, means, varis):
         """Return em_step over the values, or None if the cells are too wide for it."""
         gammas, logs = gammas_and_logs(self.nodes, weights, means, varis)
-        last_two = gammas.reshape(len(gammas), -1, Q) @ C[-2:].T  # (k, m, 2)
-        # The error of N_i is about the sum over cells of (|a_Q-2| + |a_Q-1|) size.
+        last_two = gammas.reshape(len(gammas), -1, Q) @ C[-2:].T  # a_14, a_15 (k, m, 2)
+        # N_i errs by about the sum over cells of (|a_14| + |a_15|) times their sizes.
         errors = (self.cell_sizes @ abs(last_two)).sum(axis=1)  # (k,)
         weights, means, varis = maximization(self.nodes, gammas * self.node_weights)
         # 1e-12 is far above rounding, and below all digits that matter to a reader.
@@ -605,10 +605,10 @@ class Condensed(namedtuple("Condensed", "values shift ends grids")):
         return pooled(steps) if len(steps) > 1 else steps[0][1:]
 
     def parts(self, weights, means, varis):
-        """Yield points, their weights and em_step over them: a grid's or the values."""
+        """Yield points, their weights and em_step over them: of a grid or of blocks."""
         narrowest = math.sqrt(varis[weights > 0].min())
         for grid in self.grids:
-            if 1.4 * grid.width < narrowest:  # wider cells could hide it
+            if 1.4 * grid.width < narrowest:  # wider cells could hide that component
                 step = grid.step(weights, means, varis)
                 if step:
                     yield grid.nodes, grid.node_weights, step
@@ -652,8 +652,8 @@ def condense(data, name="data"):
         found = f"found {data[bad]} at index {bad}"
         raise ValueError(f"{name}: expected finite numbers, {found}")
     low, high = float(np.min(ends)), float(np.max(ends))
-    # Far from 0 a double has few digits left for x - µ, so the middle becomes 0. This
-    # rounds nothing: by Sterbenz's lemma x - y is exact where y/2 ≤ x ≤ 2y.
+    # Doubles far from 0 have few digits left for x - µ: their middle becomes 0. This is
+    # exact: by Sterbenz's lemma x - y is not rounded if y/2 ≤ x ≤ 2y.
     shift = low / 2 + high / 2 if high <= 3 * low or low >= 3 * high else 0.0
     low, high = low - shift, high - shift
     many = len(data) >= MANY and MIN_RANGE < high - low < MAX_RANGE
@@ -671,7 +671,7 @@ def grids_of(data, shift, low, high):
         u = 2 * (place - cell) - 1  # from -1 to 1 in each cell
         for m, values in enumerate(chebvander(u, Q - 1).T):
             sums[m] += np.bincount(cell, values, cells)
-    node_weights = np.einsum("mc,mq->cq", sums, C)
+    node_weights = np.einsum("mc,mq->cq", sums, C)  # sums.T @ C, in a fixed order
     while len(node_weights) > 4:  # still wider cells would hardly ever do
         width, sizes = (high - low) / len(node_weights), node_weights.sum(axis=1)
         full = np.flatnonzero(sizes > 0.5)  # the others have no values

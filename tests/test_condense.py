@@ -1,12 +1,13 @@
 """Many values condensed to few points: the same sums and fit, in little memory."""
 
 import os
+import re
 import subprocess
 import sys
 
 import numpy as np
 import pytest
-from conftest import OPTIONS, assert_same_fit, run, textbook, trace
+from conftest import OPTIONS, ROOT, assert_same_fit, run, textbook, trace
 
 pytestmark = pytest.mark.filterwarnings("error")
 N = 60_000
@@ -61,6 +62,16 @@ def test_every_grid_has_the_powers_of_the_values(em, seed):
         np.testing.assert_allclose(found, wanted, rtol=0, atol=1e-11 * N)
         sizes = grid.cell_sizes
         assert sizes.sum() == pytest.approx(N, rel=1e-12) and min(sizes) > 0.9
+
+
+def test_the_example_of_the_comment_is_true(em):
+    source = (ROOT / "gmm-em.py").read_text("utf-8")
+    lines = re.findall(r"(?m)^#     (.*)", source.partition("# ---- Many values")[2])
+    *lines, last = [line for line in lines if "node" in line or "values" in line]
+    names = vars(em).copy()
+    exec("\n".join(lines), names)
+    found = eval(last.partition("#")[0], names)
+    assert found == pytest.approx((5000, (names["values"] ** 2).sum()), rel=1e-12)
 
 
 @pytest.fixture

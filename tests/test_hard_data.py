@@ -69,6 +69,7 @@ NO_MIXTURES = [  # weights, means and varis of a start
     *(([0.5, 0.5], [1, 2], [1, vari]) for vari in (0, -1, 1e-151, 1e151, math.inf)),
     ([1.5, -0.5], [1, 2], [1, 1]),
     ([1.0], [1], [1]),
+    ([0.5, 0.5], [-1e308, 1e308], [1, 1]),
 ]
 REFUSED = [
     ("expected 100000000000 distinct values, found 3", [1, 2, 2, 3], {"k": 10**11}),
@@ -127,6 +128,27 @@ def test_a_collapse_is_seen_at_any_offset_and_names_its_value(em, value):
         data = float(value) + np.append(np.arange(-20.0, 21.0), close)
         with pytest.raises(em.Collapse, match=message):
             em.train(data, 2, 1e-6, start)
+
+
+@pytest.mark.parametrize("n", [4095, 5123, 60_000])
+def test_a_component_on_zeros_has_collapsed_however_the_step_was_made(em, n):
+    i, rng = np.arange(n), np.random.default_rng(0)
+    counts = np.where(rng.random(n) < 0.3, 0, rng.poisson(9, n))
+    for data in np.where(i % 2 == 0, 0, 5 + i % 7), counts:
+        zeros = np.count_nonzero(data == 0)
+        message = rf"onto the value 0 in iteration \d+ \({zeros} of the {n} values\)"
+        with pytest.raises(em.Collapse, match=message):
+            em.train(data, 2, 1, ([0.5, 0.5], [0, 9], [1, 9]))
+
+
+def test_a_component_with_hardly_any_points_gets_the_same_fit_in_any_unit(em):
+    data, wanted = groups((100, 0, 1)), None
+    for unit in (1, 2.0**-66, 2.0**-99):  # here it has some 1e-250 points
+        start = [0.5, 0.5], [0, 36 * unit], [unit**2, unit**2]
+        weights, means, varis, _ = em.train(data * unit, 2, 1e-6, start)
+        wanted = wanted or [*weights, *means, *varis]
+        found = [*weights, *means / unit, *varis / unit**2]
+        assert 0 < weights[1] < 1e-200 and found == pytest.approx(wanted, rel=1e-9)
 
 
 def test_a_component_narrow_but_honest_is_not_refused(em):
