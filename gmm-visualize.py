@@ -1,41 +1,48 @@
 """Plot the Gaussian mixtures that gmm-em.py has fitted.
 
-Areas are the weighted components, a line their sum, the mixture, an outline the data.
+The mixture p(x) = sum_i π_i N(x; µ_i, σ²_i) is a black line. Its weighted components
+π_i N(x; µ_i, σ²_i) are coloured areas, and the data is the outline of a histogram.
 
-    x                       shape (m,): where the densities are drawn
-    clusters, model         shape (k, m), (m,): the weighted components, and their sum
-    weights, means, varis   shape (k,): the parameters π_i, µ_i, σ²_i, as in gmm-em.py
+    x         (m,)      the places at which the densities are drawn
+    clusters  (k, m)    the weighted components at x: row i is component i
+    model     (m,)      the mixture at x: the sum of the clusters
+    weights, means, varis   (k,)   the parameters π_i, µ_i, σ²_i, as in gmm-em.py
+    bars                the histogram: its densities (b,) and its edges (b + 1,)
+
 Usage: python gmm-em.py data.txt 2-6 1 | python gmm-visualize.py -   (see also --help)
+The homework stands first and can be read alone. The handout is cited by section.
 """
 
 import argparse
 import contextlib
+import functools
 import io
 import logging
 import math
 import os
+import re
 import signal
 import sys
+import uuid
+import warnings
 from collections import namedtuple
 from pathlib import Path
 
 import numpy as np
+from scipy.integrate import cumulative_trapezoid
+from scipy.special import logsumexp
 from scipy.stats import norm
 
-# For --show. A backend that is not installed would stop the import of matplotlib.
-BACKEND = os.environ.pop("MPLBACKEND", None)
+# An unknown MPLBACKEND would stop the import of matplotlib, and only --show needs it.
+BACKEND = os.environ.pop("MPLBACKEND", "") if __name__ == "__main__" else ""
 import matplotlib.pyplot as plt  # noqa: E402
-from matplotlib.patheffects import withStroke  # noqa: E402
 
-HERE = Path(__file__).resolve().parent
-TEX = plt.ScalarFormatter(useMathText=True).format_data  # 1e-06 as 10^{-6}
-MONO = {"family": ["cmtt10", "DejaVu Sans Mono"], "size": 8}
-# Okabe and Ito's, for colour-blind readers. From the seventh on they are dashed.
+# ---- The homework ----
+WIDTH, HEIGHT = 6.5, 2.8  # inches of a figure
+# Okabe and Ito's colours suit colour-blind readers. Six more components are dashed.
 COLOURS = "#0072B2", "#E69F00", "#009E73", "#CC79A7", "#D55E00", "#56B4E9"
-SERIES = plt.cycler(marker="osD^v", linestyle=["-", "--", ":", "-.", "-"])
 STYLE = {
     "axes.formatter.use_mathtext": True,
-    "axes.formatter.useoffset": False,
     "axes.prop_cycle": plt.cycler(ls=["-", "--"]) * plt.cycler(color=COLOURS),
     "axes.spines.right": False,
     "axes.spines.top": False,
@@ -47,344 +54,538 @@ STYLE = {
     "lines.linewidth": 0.7,
     "mathtext.fontset": "cm",
     "pdf.fonttype": 42,  # TrueType: journals refuse Type 3
-    "svg.hashsalt": "gmm",  # the same figure, the same file
+    "svg.hashsalt": "gmm",  # without it, two runs would write two different files
 }
 
 
-# ---- The handout's functions ----
 def gauss(x, mu, var):
-    """Return the density N(x; µ, σ²) at every x, in its shape. Handout, section 3.2."""
+    """Return the density N(x; µ, σ²) at every x, in the shape of x. Handout, 3.2."""
     return norm.pdf(x, mu, np.sqrt(var))
 
 
+def draw(axes, x, clusters, model, bars=None):
+    """Draw components, mixture and histogram; return {name: what a legend shows}."""
+    handles = {}
+    for i, cluster in enumerate(clusters):
+        (line,) = axes.plot(x, cluster)
+        area = axes.fill_between(x, cluster, color=line.get_color(), alpha=0.3, lw=0)
+        handles[f"component {i + 1}"] = area, line
+    handles["mixture $p(x)$"] = axes.plot(x, model, color="black", ls="-", lw=0.9)[0]
+    if bars is not None:
+        # matplotlib draws areas at zorder 1 and lines at 2: the outline lies between.
+        handles["data"] = axes.stairs(*bars, color="0.35", lw=0.6, zorder=1.9)
+    return handles
+
+
 @plt.rc_context(STYLE)
-def plot_model(x, clusters, model, labels=None, titles=("", ""), view=None):
-    """Return a figure of components and mixture at x in any order. Handout, 3.2."""
-    x, model, *clusters = np.asarray([x, model, *clusters], float)[:, np.argsort(x)]
-    names = [f"component {i + 1}" for i in range(len(clusters))]
-    heads, *labels = labels or ["", *names]  # as a table has
-    view = view or View(x[0], x[-1], 1.05 * max(model))
-    height = min(100, max(0.14 * len(labels) + 0.6, view.height))  # with the legend
-    figure, axes = plt.subplots(figsize=(6.5, height))
-    handles = draw(axes, x, clusters, model, view)
-    number_peaks(axes, x, clusters, model)
-    axes.set_ylabel("density")
-    axes.set_title(titles[0], loc="left", pad=9, parse_math=False, **MONO)
-    axes.set_title(titles[1], loc="right", pad=9, size=9)
-    labels = [*labels, "mixture $p(x)$", view.label][: len(handles)]
-    style = {"prop": MONO, "title_fontproperties": MONO, "alignment": "left"}
-    figure.legend(handles, labels, title=heads, loc="outside right upper", **style)
+def plot_model(x, clusters, model, bars=None):
+    """Return a figure of the components and the mixture. Handout, 3.2."""
+    order = np.argsort(x)  # a curve joins each point with the next
+    x, model = np.asarray(x, float)[order], np.asarray(model, float)[order]
+    clusters = np.asarray(clusters, float)[:, order]
+    figure, axes = plt.subplots(figsize=(WIDTH, HEIGHT))
+    handles = draw(axes, x, clusters, model, bars)
+    axes.margins(x=0)
+    axes.set(xlabel="$x$", ylabel="density", ylim=(0, None))
+    figure.legend([*handles.values()], [*handles], loc="outside right upper")
     return figure
 
 
-def main(weights, means, varis, titles=("", ""), above="", view=None):
-    """Return the figure of a mixture; raise ValueError if the lengths differ."""
-    fit = np.asarray([weights, means, varis], float)  # (3, k)
-    view = view or view_of([fit])
-    return plot_model(*curves(*fit), table(*fit, above), titles, view)
-
-
-# ---- What the figures of the same data share ----
-# The ends of the axes, (densities, edges) of the data, their label, inches of a figure.
-View = namedtuple("View", "low high top bars label height", defaults=((), "", 2.8))
-
-
-def view_of(mixtures, data=None, height=2.8):
-    """Return the view of (weights, means, varis) of all fits, and of the data (n,)."""
-    random, values = np.random.default_rng(0), data
-    if data is None:  # values that the fits stand for
-        fits = np.hstack(mixtures)  # (3, all components)
-        _, means, varis = np.repeat(fits, np.ceil(1000 * fits[0]).astype(int), axis=1)
-        values = random.normal(means, np.sqrt(varis))
-    some = random.choice(values, min(len(values), 100_000), replace=False).astype(float)
-    # Tails must not dwarf the central 98 %; a few values are all shown.
-    left, right = np.percentile(some, [1, 99] if len(some) >= 50 else [0, 100])
-    tail = max(0.15 * (right - left), 1e-12 * abs(left), 1e-100)
-    low, high = left - tail, right + tail
-    # Rounded values rise in steps: bars that are not whole steps would be a comb.
-    width = (high - low) / min(80, 20 + 3 * math.isqrt(len(values)) // 2)
-    steps = np.diff(np.unique(some))
-    step = steps[steps > width / 1000].min(initial=right - left or width)
-    width = step * math.ceil(width / step)
-    low -= (low - some[0] + step / 2) % width
-    count = math.ceil((high - low) / width)
-    counts, edges = np.histogram(values, count, (low, low + count * width))  # in blocks
-    densities = counts / len(values) / np.diff(edges)
-    # A peak far narrower than a bar is cut, or it would flatten all the others.
-    highest = max(max(curves(*each)[2]) for each in mixtures)
-    top = 1.05 * min(max(*densities, highest), 2 * max(densities))
-    beyond = len(values) - sum(counts)
-    label = f"data, $n$ = {len(values):,}" + (f" ({beyond:,} beyond)" if beyond else "")
-    bars = () if data is None else (densities, edges)
-    return View(edges[0], edges[-1], top, bars, label, height)
-
-
 def curves(weights, means, varis):
-    """Return x, clusters, model: from µ - 4σ to µ + 4σ of each, and fine enough."""
-    weights, means, varis = np.asarray([weights, means, varis], float)[:, :, None]
+    """Return x, clusters, model of a mixture, with steps of σ_i/10 around each µ_i."""
+    parameters = np.array([weights, means, varis], float)  # ValueError if not (3, k)
+    weights, means, varis = parameters[:, :, None]  # three columns, (k, 1) each
     sds = np.sqrt(varis)
-    low, high = min(means - 4 * sds), max(means + 4 * sds)
-    x = means + sds * np.linspace(-6, 6, 61)  # (k, 1) against (61,) -> (k, 61)
-    x = np.unique(np.append(np.linspace(low, high, 101), x[(low < x) & (x < high)]))
+    x = means + sds * np.linspace(-6, 6, 121)  # (k, 1) against (121,) -> (k, 121)
+    x = np.unique(np.clip(x, min(means - 4 * sds), max(means + 4 * sds)))
     clusters = weights * gauss(x, means, varis)  # (k, 1) against (m,) -> (k, m)
     return x, clusters, clusters.sum(axis=0)
 
 
-# ---- Drawing ----
-def draw(axes, x, clusters, model, view):
-    """Draw a fit; return the handles of components, mixture, histogram for a legend."""
-    handles = []
-    for cluster in clusters:
-        (line,) = axes.plot(x, cluster)
-        area = axes.fill_between(x, cluster, color=line.get_color(), alpha=0.3, lw=0)
-        handles.append((area, line))
-    handles += axes.plot(x, model, color="black", linestyle="solid", linewidth=0.9)
-    if view.bars:
-        handles.append(axes.stairs(*view.bars, color="0.55", linewidth=0.7, zorder=0.9))
-    axes.set(xlim=(view.low, view.high), ylim=(0, view.top), xlabel="$x$")
-    axes.locator_params(nbins=6, min_n_ticks=3)
-    if abs(view.low) > 1000 * (view.high - view.low):  # or ticks had long numbers
-        digits = 1 - math.floor(math.log10(view.high - view.low))
-        offset = round(view.low, digits - 2)
-        axes.xaxis.set_major_formatter(lambda x, _: f"${round(x - offset, digits):g}$")
-        axes.set_xlabel(f"$x$ minus {offset:,.{max(0, digits)}f}")
-    return handles
+def main(weights, means, varis, bars=None):
+    """Return the figure of a mixture; ValueError if the lists differ in length."""
+    return plot_model(*curves(weights, means, varis), bars)
 
 
-def number_peaks(axes, x, clusters, model):
-    """Write the number of each component over its peak, above the mixture."""
-    (low, high), (_, top) = axes.get_xlim(), axes.get_ylim()
-    peaks = [x[np.argmax(each)] if any(each) else math.inf for each in clusters]
-    room, place = 0.028 * (high - low), low
-    for i in np.argsort(peaks, kind="stable"):
-        if low < peaks[i] < high:
-            arrow = "$\\uparrow$" if max(clusters[i]) > top else ""
-            place = max(peaks[i], place + (2 * room if arrow else room))  # side by side
-            near = model[(peaks[i] - room / 2 < x) & (x < place + room / 2)]
-            at = place, min(top, max([*near, np.interp(place, x, model)]))
-            text = axes.annotate(
-                f"{i + 1}{arrow}", at, (0, 2), textcoords="offset points"
-            )
-            halo = [withStroke(linewidth=2, foreground="white")]
-            text.set(ha="center", size=7, path_effects=halo, annotation_clip=False)
-
-
-def table(weights, means, varis, above=""):
-    """Return the lines of a table of the parameters: all heads, a row for each one."""
-    least = math.floor(math.log10(min(varis)))
-    decimals = 4, 2 - least // 2, 3 - least  # of a mean: a hundredth of its σ
-    digits = 3, max(3, decimals[1] + math.floor(math.log10(max(abs(means)) or 1))), 3
-    columns = [["  ", *(f"{i + 1:2}" for i in range(len(means)))]]
-    for i, numbers in enumerate((weights, means, varis)):
-        form = f".{max(decimals[i], 0)}f" if abs(decimals[i]) < 8 else f".{digits[i]}e"
-        texts = [f"{number:{form}}" for number in numbers]
-        head, width = (r"$\pi$", r"$\mu$", r"$\sigma^2$")[i], max(7, *map(len, texts))
-        head = head.center(width + len(head) - 1)  # which is about one letter wide
-        columns.append([head, *(text.rjust(width) for text in texts)])
-    heads, *rows = map("  ".join, zip(*columns))
-    return [f"{above}{' ' * 5}{heads}", *rows]
-
-
-# ---- The comparison ----
-def series_of(fits):
-    """Return [{k: fit}, ...]: of one tol, and one kind of start where a k has both."""
-    kinds = {(fit["tol"], fit["k"], fit["start"] == "handout") for fit in fits}
-    both = {tol for tol, k, handout in kinds if (tol, k, not handout) in kinds}
-    series = {}
-    for fit in sorted(fits, key=lambda fit: (-fit["tol"], fit["start"] != "handout")):
-        number = int(fit["start"] != "handout" and fit["tol"] in both)
-        while fit["k"] in series.setdefault((fit["tol"], number), {}):
-            number += 1
-        series[fit["tol"], number][fit["k"]] = fit
-    return list(series.values())
+# ---- Who came for the homework can stop here. ----
+# ---- The figure of a fit ----
+# A fit is a dictionary of what gmm-em.py printed: see read_fits.
+MONO = ["cmtt10", "DejaVu Sans Mono"]  # letters of equal width, for a table
+SWATCH = " " * 5  # as wide as the coloured area at the left of an entry
 
 
 @plt.rc_context(STYLE)
-def compare(series, view):
-    """Return a figure of {k: fit}, ...: a row for each k, and ll and BIC against k."""
-    ks = sorted(set().union(*series))
-    width = max(6.5, 1.35 * len(series) + 2.4)
-    figure = plt.figure(figsize=(width, max(2.8, 0.95 * len(ks) + 0.8)))
-    left, right = figure.subfigures(1, 2, width_ratios=(width - 2.3, 2.3))
-    panels = left.subplots(len(ks), len(series), sharex=True, squeeze=False)
-    charts = dict(zip(("ll", "bic"), right.subplots(2, sharex=True)))
-    for fits, column, style in zip(series, panels.T, SERIES * 9):
-        for k, axes in zip(ks, column):
-            axes.spines["left"].set_visible(False)
-            axes.set_ylabel(f"$k = {k}$", rotation=0, ha="right", va="center")
-            if k in fits:
-                draw(axes, *curves(*fits[k]["mixture"]), view)
-                axes.set_title(fits[k]["scores"], size=6.5, pad=2)
-            axes.set_yticks([])
-            axes.label_outer()
-        restarts = max(fit["start"].partition(" of ")[2] for fit in fits.values())
-        start = f"best of {restarts} restarts" if restarts else "handout's start"
-        best = min(fits.values(), key=lambda fit: fit["bic"])
-        style["label"] = f"{start},\ntol = ${TEX(best['tol'])}$"
-        for key, axes in charts.items():
-            scores = [fits[k][key] if k in fits else None for k in ks]
-            handle = axes.plot(ks, scores, color="black", mfc="none", **style)
-            # The axis spans 1 at least: 1e-5 must not look like a climb.
-            axes.update_datalim([(ks[0], best[key] - 0.5), (ks[0], best[key] + 0.5)])
-        axes.plot(best["k"], best["bic"], color="black", **style)
-        column[0].legend(handles=handle, loc="lower center", bbox_to_anchor=(0.5, 1.1))
-    charts["ll"].set_ylabel("ll")
-    charts["bic"].set(ylabel="BIC (filled: lowest)", xlabel="$k$", xticks=ks)
+def figure_of(fit, view, height=HEIGHT):
+    """Return the figure of main with the axes of a view, and the numbers of a fit."""
+    figure = main(*fit["mixture"], view.bars)
+    figure.set_figheight(max(height, 0.12 * (fit["k"] + 6)))  # a legend of k + 5 lines
+    (axes,), (legend,) = figure.axes, figure.legends
+    set_view(axes, view, ticks=6)
+    number_components(axes, view, *fit["mixture"])
+    scores = rf"ll = {fit['ll']:.2f},\ BIC = {fit['bic']:.2f}"
+    axes.set_title(rf"$k = {fit['k']},\ \rm {scores}$", loc="right", size=9, pad=11)
+    write_table(legend, fit, view)
     return figure
 
 
-# ---- What gmm-em.py printed, and the data ----
+def set_view(axes, view, ticks):
+    """Set the limits of the axes, and about how many ticks they have."""
+    axes.set(xlim=(view.low, view.high), ylim=(0, view.top))
+    axes.locator_params(nbins=ticks, min_n_ticks=3)
+    # At the left, a power of ten is not below the numbers of the components.
+    axes.yaxis.get_offset_text().set(ha="right", va="bottom")
+
+
+def number_components(axes, view, weights, means, varis):
+    """Write the numbers of components above the axes; ↑ says that the curve is cut."""
+    room, numbered = 0.04 * (view.high - view.low), []
+    heights = gauss(means[:, None], means, varis) @ weights  # p(µ_i)
+    above = {"xycoords": axes.get_xaxis_transform(), "textcoords": "offset points"}
+    for i in np.argsort(-weights, kind="stable"):  # the heaviest first
+        visible = view.low < means[i] < view.high and weights[i] > 0
+        if visible and all(abs(means[i] - mean) > room for mean in numbered):
+            numbered.append(means[i])
+            text = f"{i + 1}$\\uparrow$" if heights[i] > view.top else f"{i + 1}"
+            axes.annotate(text, (means[i], 1), (0, 2), ha="center", size=7, **above)
+
+
+def write_table(legend, fit, view):
+    """Write into a legend how the fit was found, its parameters, and the data."""
+    heads, *rows = table(*fit["mixture"])
+    legend.set_title(f"{label_of([fit])}\n{SWATCH}{heads}", {"family": MONO, "size": 8})
+    legend.set_alignment("left")
+    labels = *rows, "mixture p(x)", data_label(fit, view)
+    for text, label in zip(legend.get_texts(), labels):
+        # cmtt10 has other letters in the places of those that are not ASCII.
+        family = MONO if label.isascii() else MONO[1:]
+        text.set(text=label, family=family, parse_math=False)
+
+
+def label_of(fits):
+    """Return how the fits of a series were found, by which it differs from others."""
+    fit, restarts = fits[0], [fit["restarts"] for fit in fits]
+    fewest, most = min(restarts), max(restarts)
+    count = f"{fewest} to {most}" if fewest < most else most
+    start = f"best of {count} restarts" if most else "handout's start"
+    tol = plt.ScalarFormatter(useMathText=True).format_data(fit["tol"])  # 10^{-6}
+    floor = f", $\\sigma \\geq {fit['min_sd']:g}$" if fit["min_sd"] else ""
+    seed = f", seed {fit['seed']}" if fit["seed"] else ""
+    return f"{start},\ntol = ${tol}${floor}{seed}"
+
+
+def data_label(fit, view):
+    """Return the name of the data, cut if it is long, and the number of its values."""
+    beyond = f" ({view.beyond:,} beyond)" if view.beyond else ""
+    size = f", n = {fit['n']:,}{beyond}"
+    name = "".join(c if c.isprintable() else "?" for c in Path(fit["data"]).name)
+    room = max(8, 36 - len(size))  # letters, for a legend about as wide as its table
+    return (name if len(name) <= room else name[: room - 1] + "…") + size
+
+
+def table(weights, means, varis):
+    """Return the lines of a table: heads, rows such as "1  0.5005  3.289  1.760"."""
+    # Numbers have four digits, and a mean more if µ + σ/10 would be written as µ.
+    ratios = abs(means) / np.sqrt(varis)
+    digits = np.clip(3 + np.log10(1 + ratios), 4, 17).astype(int)
+    means = np.where(ratios < 1e-4, 0, means)  # 7e-14 ± 1 is 0, but for rounding
+    columns = {  # the heads are TeX, of one letter each
+        r"$\pi$": aligned([f"{weight:#.4g}" for weight in weights]),
+        r"$\mu$": aligned([f"{mean:#.{n}g}" for mean, n in zip(means, digits)]),
+        r"$\sigma^2$": aligned([f"{vari:#.4g}" for vari in varis]),
+    }
+    heads = [head.center(len(columns[head][0]) + len(head) - 1) for head in columns]
+    rows = zip([f"{i + 1:2}" for i in range(len(means))], *columns.values())
+    return ["  ".join(row) for row in (["  ", *heads], *rows)]
+
+
+def aligned(texts):
+    """Return the texts of numbers with blanks that align their decimal points."""
+    wholes, _, decimals = zip(*(text.partition(".") for text in texts))
+    left, right = max(map(len, wholes)), max(map(len, decimals))
+    return [f"{a:>{left}}.{b:<{right}}" for a, b in zip(wholes, decimals)]
+
+
+# ---- Axes and bars, which the figures of the same data share ----
+BLOCK = 10_000  # values at a time, for all of them need not fit in memory
+# The limits of the axes, the bars or None, and the number of values beyond the limits.
+View = namedtuple("View", "low high top bars beyond")
+
+
+def view_of(mixtures, data=None):
+    """Return the View of mixtures (weights, means, varis), and of their data if any."""
+    lines = [curves(*mixture) for mixture in mixtures]
+    values = quantiles_of(lines) if data is None else data
+    densities, edges, beyond = histogram(values)
+    low, high, highest = edges[0], edges[-1], max(densities)
+    peaks = [model[(low < x) & (x < high)].max(initial=0) for x, _, model in lines]
+    # A needle is cut 30 % above the highest bar: it would flatten all other curves.
+    top = 1.05 * max(highest, min(max(peaks), 1.3 * highest))
+    return View(low, high, top, None if data is None else (densities, edges), beyond)
+
+
+def quantiles_of(lines):
+    """Return 1000 quantiles of each mixture, which stand for data that is not known."""
+    quantiles = []
+    for x, _, model in lines:
+        shares = cumulative_trapezoid(model, x, initial=0)  # of the mixture, up to x
+        quantiles += np.interp((np.arange(1000) + 0.5) / 1000, shares, x).tolist()
+    return np.array(quantiles)
+
+
+def histogram(values):
+    """Return the densities and edges of bars, and the number of values beyond them."""
+    n, sample = len(values), values
+    if n > BLOCK:
+        sample = values[np.random.default_rng(0).integers(n, size=BLOCK)]
+    low, high, count = bins_of(np.asarray(sample, float), n)
+    counts = np.zeros(count)
+    for block in np.array_split(values, n // BLOCK + 1):
+        in_block, edges = np.histogram(block.astype(float), count, (low, high))
+        counts += in_block
+    return counts / n * count / (high - low), edges, int(n - counts.sum())
+
+
+def bins_of(sample, n):
+    """Return the ends and the number of the bars of n values, by a sample of these."""
+    values, counts = np.unique(sample, return_counts=True)
+    low, high = ends_of(sample)
+    width = (high - low) / min(80, 20 + 1.5 * math.sqrt(n))
+    step = step_of(values[counts > counts.mean() / 10], width)
+    # Each bar has the same number of steps, or some would be too high.
+    width = step * math.ceil(width / step)
+    # The commonest value is in the middle of its step, and bars end where steps end.
+    end = values[counts.argmax()] - step / 2
+    low = end - width * math.ceil((end - low) / width)
+    count = math.ceil((high - low) / width)
+    return low, low + count * width, count
+
+
+def ends_of(sample):
+    """Return the ends of the x axis: the central 98 % of the values, and a margin."""
+    low, high = np.percentile(sample, [1, 99])
+    if len(sample) < 50 or low == high:  # few values, or nearly all of them equal
+        low, high = sample.min(), sample.max()
+    resolution = np.spacing(max(abs(low), abs(high)))  # from one double to the next
+    margin = max(0.15 * (high - low), 100 * resolution, 1e-100)
+    return low - margin, high + margin
+
+
+def step_of(values, width):
+    """Return the step to which values were rounded, or else the width of a bar."""
+    gaps = np.diff(values)
+    gaps = gaps[gaps > width / 1000]  # the others are errors of floating point
+    # Whole inches in whole cm are 2 or 3 apart; a gap of 5 is where one is missing.
+    steps = gaps[gaps < 1.9 * min(gaps, default=0)]
+    return steps.mean() if len(steps) and steps.mean() > width / 10 else width
+
+
+# ---- The comparison ----
+CHARTS, PANEL, ROW = 2.3, 1.9, 0.95  # inches: width of charts, of a panel, its height
+SERIES = plt.cycler(marker="osD^v", linestyle=["-", "--", ":", "-.", "-"])
+
+
+def series_of(fits):
+    """Split fits into series {k: fit}, the lines of the charts, by their settings."""
+    groups, series = {}, {}
+    for fit in fits:
+        settings = -fit["tol"], fit["min_sd"], fit["seed"]  # the largest tol first
+        groups.setdefault((settings, fit["restarts"]), {})[fit["k"]] = fit
+    for settings, restarts in sorted(groups):
+        group, alike = groups[settings, restarts], series.setdefault(settings, [])
+        # Fits of more restarts may fill the gaps of a series.
+        gaps = [own for own in alike if own.keys().isdisjoint(group)]
+        if gaps:
+            gaps[0].update(group)
+        else:
+            alike.append(group)
+    return [own for alike in series.values() for own in alike]
+
+
+@plt.rc_context(STYLE)
+def compare(all_series, view):
+    """Return a figure: a row for each k, a column for each series, and two charts."""
+    ks = sorted(set().union(*all_series))
+    fits = [fit for series in all_series for fit in series.values()]
+    lowest = min(fits, key=lambda fit: fit["bic"])
+    width = max(WIDTH, CHARTS + PANEL * len(all_series))
+    figure = plt.figure(figsize=(width, max(HEIGHT, ROW * (len(ks) + 1))))
+    left, right = figure.subfigures(1, 2, width_ratios=(width - CHARTS, CHARTS))
+    panels = left.subplots(len(ks), len(all_series), sharex=True, squeeze=False)
+    charts = right.subplots(2, sharex=True)
+    for series, column, style in zip(all_series, panels.T, SERIES):
+        draw_panels(column, ks, series, lowest, view)
+        handles = draw_scores(charts, series, lowest, style)
+        legend = column[0].legend(handles=handles, borderaxespad=1.5, fontsize=7)
+        legend.set(loc="lower center", bbox_to_anchor=(0.5, 1))  # above the panel
+    ticks = ks[:: 1 + len(ks) // 13]  # the labels of more would touch
+    charts[0].set_ylabel("ll")
+    charts[1].set(ylabel="BIC (filled: lowest)", xlabel="$k$", xticks=ticks)
+    return figure
+
+
+def draw_panels(column, ks, series, lowest, view):
+    """Draw the fits of a series below each other, with ll and BIC - lowest BIC."""
+    for k, axes in zip(ks, column):
+        if k in series:
+            fit = series[k]
+            draw(axes, *curves(*fit["mixture"]), view.bars)
+            above = fit["bic"] - lowest["bic"]
+            bic = f"{above:+.2f}" if above > 0 else f"= {fit['bic']:.2f}"
+            scores = rf"$\rm ll = {fit['ll']:.2f},\ BIC\ {bic}$"
+            axes.set_title(scores, size=6.5, pad=2)
+        set_view(axes, view, ticks=3)
+        axes.spines["left"].set_visible(False)
+        axes.set_ylabel(f"$k = {k}$", rotation=0, ha="right", va="center")
+        axes.set(xlabel="$x$", yticks=[])
+        axes.label_outer()
+
+
+def draw_scores(charts, series, lowest, style):
+    """Draw ll and BIC of a series against k, and fill the lowest BIC; return a line."""
+    ks, style = sorted(series), {"color": "black", **style}
+    label = label_of([series[k] for k in ks])
+    for axes, key in zip(charts, ("ll", "bic")):
+        scores = [series[k][key] for k in ks]
+        handles = axes.plot(ks, scores, markerfacecolor="none", label=label, **style)
+        # The axis spans 1 at least: a difference of 1e-5 must not look like a climb.
+        axes.update_datalim([(ks[0], scores[0] - 0.5), (ks[0], scores[0] + 0.5)])
+    if series.get(lowest["k"]) is lowest:
+        charts[1].plot(lowest["k"], lowest["bic"], **style)
+    return handles
+
+
+# ---- Reading fits ----
 LISTS = {"weights": "numbers ≥ 0, sum 1", "means": "numbers", "varis": "numbers > 0"}
-KEYS = ["data", "n", "k", "tol", "start", "iterations", *LISTS, "ll", "bic"]
-LEAST = {"tol": 1e-300, "weights": 0, "varis": sys.float_info.min}
+NEW = ["min_sd", "restarts", "seed"]  # keys that an older gmm-em.py did not print
+KEYS = ["data", "n", "k", "tol", *NEW, "start", "iterations", *LISTS, "ll", "bic"]
+WHOLE = {"n": 1, "k": 1, "restarts": 0, "seed": 0, "iterations": 0}  # and their minima
+MINIMA = WHOLE | {"tol": 1e-300, "min_sd": 0, "weights": 0, "varis": 1e-300}
+
+
+def read_fits(path):
+    """Return a list of the fits, dictionaries, in a file or "-", standard input.
+
+    Added to KEYS are "mixture", weights, means and varis, and "folder", that of the
+    file. Raises ValueError, with the line, where something else stands in it.
+    """
+    name = "standard input" if path == "-" else path
+    fits, fit = [], {}
+    for i, line in enumerate(lines_of(path), 1):
+        if not line.strip() or line.startswith("p(x) = "):
+            continue
+        key = KEYS[len(fit)]
+        try:
+            fit[key] = value_of(key, line, fit.get("k"))
+        except ValueError:
+            what = f"{fit['k']} {LISTS[key]}" if key in LISTS else "..."
+            is_old = key in NEW and not line.startswith(key)
+            remedy = ": make it again with this gmm-em.py" if is_old else ""
+            found = f"expected {key}: {what}, found {line[:40]!r}{remedy}"
+            raise ValueError(f"{name}:{i}: {found}") from None
+        if key == KEYS[-1]:
+            fit["mixture"] = [fit[key] for key in LISTS]
+            fit["folder"] = Path(path).absolute().parent
+            fits, fit = [*fits, fit], {}
+    if fit or not fits:
+        raise ValueError(f"{name}:{i}: expected a whole fit, data to bic, found none")
+    return fits
+
+
+def lines_of(path):
+    """Return the lines of a file or "-", in UTF-8, or in UTF-16 with its mark."""
+    with open(0 if path == "-" else path, "rb", closefd=path != "-") as file:
+        content = file.read()
+    encoding = "utf-16" if content[:2] in (b"\xff\xfe", b"\xfe\xff") else "utf-8-sig"
+    return re.split("\r?\n", content.decode(encoding, "surrogateescape"))
 
 
 def value_of(key, line, k):
     """Return what follows a key in its line; raise ValueError if it is not of a fit."""
     found, _, text = line.partition(": ")
-    if found != key or "\0" in line or (key == "start" and "$" in line):
+    if found != key or "\0" in text:
         raise ValueError(line)
-    if key not in ("tol", "ll", "bic", *LISTS):
-        return text if key in ("data", "start") else int(text)
-    values = np.array(text.split(), float)
+    if key == "data":  # to the file system, a name is bytes, in UTF-8 or not
+        return os.fsdecode(text.encode(errors="surrogateescape"))
+    if key == "start" and re.fullmatch("handout|random [0-9]+", text):
+        return text
+    values = np.array([number(word) for word in text.split()])
     right = len(values) == (k if key in LISTS else 1)
-    right &= LEAST.get(key, -1e150) <= values.min() <= values.max() <= 1e150  # no NaN
-    right &= key != "weights" or math.isclose(sum(values), 1)
-    if not right:
+    right = right and values.min() >= MINIMA.get(key, -math.inf)
+    if not right or (key == "weights" and not math.isclose(values.sum(), 1)):
         raise ValueError(line)
-    return values if key in LISTS else values[0]
+    one = int(text) if key in WHOLE else values[0]
+    return values if key in LISTS else one
 
 
-def read_fits(name):
-    """Return the fits in a file, or in standard input, "-": KEYS, and what is added."""
-    shown = "standard input" if name == "-" else name
-    try:
-        with open(0 if name == "-" else name, "rb", closefd=name != "-") as file:
-            lines = file.read().decode("utf-8-sig", "surrogateescape").split("\n")
-    except OSError as error:
-        fail(f"cannot read {shown}: {error.strerror}")
-    fits, fit = [], {}
-    for i, line in enumerate(lines, 1):
-        if not line.strip() or line.startswith("p(x) = "):
-            continue
-        key = KEYS[len(fit)]
-        try:
-            fit[key] = value_of(key, line.removesuffix("\r"), fit.get("k"))
-        except ValueError:
-            what = f"{fit['k']} {LISTS[key]}" if key in LISTS else "..."
-            fail(f"{shown}:{i}: expected {key}: {what}, found {line[:40]!r}")
-        if key == KEYS[-1]:
-            fit["scores"] = rf"$\rm ll = {fit['ll']:.2f},\ BIC = {fit['bic']:.2f}$"
-            fit["mixture"] = [fit[key] for key in LISTS]
-            fit["folder"] = Path(name).absolute().parent
-            fits, fit = [*fits, fit], {}
-    if fit or not fits:
-        fail(f"{shown}:{i}: expected a whole fit, from data to bic, found none")
-    return fits
+def number(text):
+    """Return a float of up to 1e150, written in ASCII and without underscores."""
+    if not text.isascii() or "_" in text or not abs(float(text)) <= 1e150:
+        raise ValueError(text)
+    return float(text)
 
 
+# ---- Finding data ----
 def read_values(path):
-    """Return the numbers in a file; those of an array are left on the disk."""
-    if path.name.lower().endswith(".npy"):
-        return np.load(path, mmap_mode="r")
-    with open(path, encoding="utf-8-sig") as file:  # text, also if it is called x.gz
-        return np.loadtxt(file, ndmin=1)
+    """Return the numbers in a file, or None; those of an array stay on the disk."""
+    with contextlib.suppress(Exception):  # whatever ails a file, it is not the data
+        if path.name.lower().endswith(".npy"):
+            return np.load(path, mmap_mode="r").reshape(-1)
+        with open(path, encoding="utf-8-sig") as file:  # loadtxt would unpack an x.gz
+            return np.loadtxt(file, ndmin=1).reshape(-1)
 
 
-def find_data(fit):
-    """Return the path of the n values with the mean of a fit, and them, or None."""
-    for folder in (fit["folder"], *fit["folder"].parents, Path.cwd()):
-        path = folder / fit["data"]
-        with contextlib.suppress(Exception):  # whatever ails a file, it is not the data
-            if fit["data"] != "-" and path.is_file():  # a pipe would have no end
-                data = read_values(path)
-                spread = float(data.max()) - float(data.min())
-                error = abs(data.mean(dtype=float) - fit["weights"] @ fit["means"])
-                if data.size == fit["n"] and error < 1e-3 * spread:
-                    return path.resolve(), data.reshape(-1)
-    return "-" if fit["data"] == "-" else fit["folder"] / fit["data"], None
+def is_data_of(fit, values):
+    """Tell whether values have the n of a fit, and its ll under its parameters."""
+    if values is None or len(values) != fit["n"] or values.dtype.kind not in "iuf":
+        return False
+    weights, means, varis = np.array(fit["mixture"])[:, :, None]  # (k, 1) each
+    ll = 0
+    for block in np.array_split(values, len(values) // BLOCK + 1):
+        logs = norm.logpdf(block.astype(float), means, np.sqrt(varis))
+        ll += logsumexp(logs, b=weights, axis=0).sum()
+    return abs(ll - fit["ll"]) <= 1e-3 * fit["n"]  # far from 0, means are rounded
 
 
-def figures(fits, height=2.8):
-    """Yield (stem of a file name, figure) for each fit, and for those of one data."""
-    groups = {}
+def find_data(fit, read=read_values):
+    """Return the path of a fit's data, near the fit or here, and its values or None."""
+    if fit["data"] == "-":
+        return Path("-"), None
+    folders = fit["folder"], *fit["folder"].parents, Path()
+    paths = [folder / fit["data"] for folder in folders]
+    found = [path for path in paths if os.path.isfile(path)]  # a pipe has no end
+    for path in found:
+        values = read(path)
+        if is_data_of(fit, values):
+            return path.resolve(), values
+    return (found or paths)[0], None
+
+
+def groups_of(fits):
+    """Return [(data or None, fits of it), ...], with a note on data that is missing."""
+    read, groups = functools.cache(read_values), {}
     for fit in fits:
-        path, data = find_data(fit)
-        groups.setdefault((path, fit["n"], data is None), (data, []))[1].append(fit)
-    for data, group in groups.values():
-        view = view_of([fit["mixture"] for fit in group], data, height)
+        path, data = find_data(fit, read)
+        _, group = groups.setdefault((path, fit["n"], data is None), (data, []))
+        group.append(fit)
+    for path, n, is_missing in groups:
+        if is_missing and path != Path("-"):
+            why = "does not fit" if os.path.isfile(path) else "was not found"
+            say(f"note: {path} with {n:,} values {why}: no histogram")
+    return groups.values()
+
+
+def figures(fits, height=HEIGHT):
+    """Yield (stem of a file name, figure) of each fit, and of the fits of one data."""
+    for data, group in groups_of(fits):
+        view = view_of([fit["mixture"] for fit in group], data)
         for fit in group:
-            file = Path("stdin" if fit["data"] == "-" else fit["data"])
-            name = file.name.encode("latin-1", "backslashreplace").decode("latin-1")
-            titles = name[:24], f"$k = {fit['k']}$,  {fit['scores']}"
-            above = f"start: {fit['start']}, tol = ${TEX(fit['tol'])}$\n"
-            yield f"{file.stem}-k{fit['k']}", main(*fit["mixture"], titles, above, view)
-        if len(group) > 1:
-            yield f"{file.stem}-comparison", compare(series_of(group), view)
+            stem = "stdin" if fit["data"] == "-" else Path(fit["data"]).stem
+            yield f"{stem}-k{fit['k']}", figure_of(fit, view, height)
+        series = series_of(group)
+        if len(series) > len(SERIES):
+            say(f"note: {stem}: no comparison: {len(series)} series, 5 can be shown")
+        elif len(group) > 1:
+            yield f"{stem}-comparison", compare(series, view)
 
 
 # ---- The command line ----
+def say(message):
+    """Write a line to standard error; if that fails, nothing else is lost."""
+    line = f"gmm-visualize.py: {message}".replace("\n", "\\n")
+    with contextlib.suppress(OSError):
+        os.write(2, f"{line}\n".encode(errors="surrogateescape"))
+
+
 def fail(message):
     """End with a line on standard error and exit code 2."""
-    print("gmm-visualize.py: error:", message, file=sys.stderr)
+    say(f"error: {message}")
     sys.exit(2)
 
 
 @plt.rc_context(STYLE)
 def save(figure, path):
-    """Write a figure to a file, all of it or nothing, and the file's name to stdout."""
+    """Write a figure to a file: all of it or nothing, whatever other runs do there."""
     no_date = {".pdf": {"CreationDate": None}, ".svg": {"Date": None}}.get(path.suffix)
-    content, part = io.BytesIO(), path.with_suffix(".part")
+    content, part = io.BytesIO(), path.with_name(f".{uuid.uuid4().hex}.part")
     figure.savefig(content, format=path.suffix[1:], metadata=no_date, dpi=200)
+
+    def stop(number, _):
+        """Remove what is unfinished, and end with the code that a shell expects."""
+        part.unlink(missing_ok=True)
+        os._exit(128 + number)
+
+    for number in signal.SIGINT, signal.SIGTERM:
+        signal.signal(number, stop)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         part.write_bytes(content.getvalue())
         part.replace(path)
-        os.write(1, os.fsencode(f"{path}\n"))  # sys.stdout may not know all characters
-    except (OSError, UnicodeError) as error:
+    except OSError as error:
         with contextlib.suppress(OSError):
             part.unlink()
-        fail(f"cannot write {path} and its name: {error}")
+        fail(f"cannot write {path}: {error.strerror}")
 
 
-def command_line():
-    """Read the fits, draw and save the figures, as the command line asks."""
+def parse_arguments():
+    """Return the arguments of the command line, or end with a line of error."""
     parser = argparse.ArgumentParser(description="Plot what gmm-em.py has fitted.")
     parser.error, add = fail, parser.add_argument
     add("fits", nargs="*", metavar="FIT", help="default: writeup/fits/*.txt; -: stdin")
     add("-o", type=Path, metavar="DIR", help="default: .; without FIT: writeup/figures")
     add("--format", choices=("png", "pdf", "svg"), default="png")
-    add("--height", type=float, default=2.8, metavar="INCHES", help="default: 2.8")
+    add("--height", type=number, default=HEIGHT, metavar="INCHES", help="default: 2.8")
     add("--show", action="store_true", help="open the figures in windows as well")
     args = parser.parse_args()
-    names = args.fits or sorted(map(str, HERE.glob("writeup/fits/*.txt")))
-    folder = args.o or (Path() if args.fits else HERE / "writeup" / "figures")
-    if not args.fits and Path("/dev/stdin").is_fifo():
-        print("gmm-visualize.py: note: stdin was not read: - reads it", file=sys.stderr)
-    fits = [fit for name in names for fit in read_fits(name)]
-    if not fits:
+    if not 0 < args.height <= 100:
+        fail(f"argument --height: expected 0 < INCHES ≤ 100, found {args.height}")
+    if not args.fits:
+        writeup = Path(__file__).resolve().parent / "writeup"
+        args.fits = sorted(map(str, writeup.glob("fits/*.txt")))
+        args.o = args.o or writeup / "figures"
+        if Path("/dev/stdin").is_fifo():
+            say("note: standard input was not read: - reads it")
+    if not args.fits:
         fail("expected fits in writeup/fits, found none: make -C writeup")
+    return args
+
+
+def command_line():
+    """Read the fits, draw and save the figures, as the command line asks."""
+    args = parse_arguments()
+    try:
+        fits = [fit for path in args.fits for fit in read_fits(path)]
+    except (OSError, ValueError) as error:
+        fail(error)
     if args.show:
-        with contextlib.suppress(ImportError, ValueError):  # or Agg stays
+        with contextlib.suppress(Exception):  # of any backend: then Agg stays
             plt.switch_backend(BACKEND or "TkAgg")
-        if plt.get_backend().lower() == "agg":
-            print("gmm-visualize.py: note: only saved, not shown", file=sys.stderr)
-    stems = []
+    stems, unnamed = [], None
     for stem, figure in figures(fits, args.height):
         stems.append(stem)
         again = f"-{stems.count(stem)}" if stems.count(stem) > 1 else ""
-        save(figure, folder / f"{stem}{again}.{args.format}")
+        path = (args.o or Path()) / f"{stem}{again}.{args.format}"
+        save(figure, path)
+        try:
+            os.write(1, os.fsencode(f"{path}\n"))
+        except OSError as error:
+            unnamed = error.strerror
         if not args.show:
             plt.close(figure)
-    plt.show()
+    if args.show and figure.canvas.required_interactive_framework:
+        plt.show(block=True)
+    elif args.show:
+        say("note: the figures are only saved: no window can be opened")
+    if unnamed:
+        fail(f"cannot write the names of the figures: {unnamed}")
 
 
 if __name__ == "__main__":
+    # The number of a closed standard stream would be given to a file that is opened.
+    while os.open(os.devnull, os.O_RDWR) <= 2:
+        pass
     signal.signal(signal.SIGINT, signal.SIG_DFL)  # end at once, without a traceback
-    if hasattr(signal, "SIGPIPE"):  # not on Windows
-        signal.signal(signal.SIGPIPE, signal.SIG_DFL)
-    sys.stderr = sys.stderr or io.StringIO()  # closed: print would use standard output
-    logging.captureWarnings(True)  # of numpy, about files that are not the data
+    warnings.simplefilter("ignore")  # of numpy, about files that are not the data
     logging.disable()  # what fontTools says about the dates in the fonts
+    plt.rcdefaults()  # a matplotlibrc must not change the figures
     plt.switch_backend("Agg")  # needs no display
     command_line()
