@@ -138,14 +138,14 @@ def set_view(axes, view, ticks):
 
 def number_components(axes, view, weights, means, varis):
     """Write the numbers of components above the axes; ↑ says that the curve is cut."""
-    room, numbered = 0.04 * (view.high - view.low), []
+    room, numbered = 0.055 * (view.high - view.low), []
     heights = gauss(means[:, None], means, varis) @ weights  # p(µ_i)
     above = {"xycoords": axes.get_xaxis_transform(), "textcoords": "offset points"}
     for i in np.argsort(-weights, kind="stable"):  # the heaviest first
         visible = view.low < means[i] < view.high and weights[i] > 0
         if visible and all(abs(means[i] - mean) > room for mean in numbered):
             numbered.append(means[i])
-            text = f"{i + 1}$\\uparrow$" if heights[i] > view.top else f"{i + 1}"
+            text = f"${i + 1}^\\uparrow$" if heights[i] > view.top else f"{i + 1}"
             axes.annotate(text, (means[i], 1), (0, 2), ha="center", size=7, **above)
 
 
@@ -413,8 +413,9 @@ def value_of(key, line, k):
     right = right and values.min() >= MINIMA.get(key, -math.inf)
     if not right or (key == "weights" and not math.isclose(values.sum(), 1)):
         raise ValueError(line)
-    one = int(text) if key in WHOLE else values[0]
-    return values if key in LISTS else one
+    if key in LISTS:
+        return values
+    return int(text) if key in WHOLE else float(text)
 
 
 def number(text):

@@ -1,61 +1,62 @@
 """gmm-visualize.py: its figures by structure, its command line, the fits it refuses."""
 
+import itertools
 import os
 import re
+import signal
+import struct
 import subprocess
 import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
-from conftest import ROOT
+from conftest import ROOT, run
 from matplotlib import pyplot as plt
 from matplotlib.colors import rgb_to_hsv, to_rgb
-from scipy.integrate import trapezoid
+from matplotlib.text import Text
+from scipy.special import logsumexp
 from scipy.stats import norm
 
 plt.switch_backend("Agg")
 IGNORED = "ignore::DeprecationWarning", "ignore:(Glyph|loadtxt)"
 pytestmark = pytest.mark.filterwarnings("error", *IGNORED)
-FIT = (ROOT / "writeup" / "fits" / "k2.txt").read_text()
+SCRIPT = ROOT / "gmm-visualize.py"
 NAMES = [("dié_$x^2$日\udcff.t", "svg"), (240 * "n", "pdf"), ("\f\u2028\x85. ", "png")]
-EDGES = [  # means, sd, and values that are not to be beyond or on the edge
-    ([20.0], 1e-16, [20.0] * 99 + [np.nextafter(20, 21)]),
-    ([1.2], 1.2, [0, 1e-310, 1, 2, 3]),
-    *(([0, far], 1.0, [-1, 1, far - 1, far + 1] * 99) for far in (1e4, 1e6)),
-    *(([1.7e9, 1.7e9 + 8 * sd], sd, [1.7e9, 1.7e9 + 8 * sd]) for sd in (1e-3, 1, 1e4)),
-]
-WRONG = [  # arguments, or the line that stands in bad.txt for the one of this key
-    ("- -", "standard input:1: expected a whole fit, from data to bic, found none"),
-    ("gone.txt", "cannot read gone.txt: No such file or directory"),
-    ("fit.txt -o fit.txt", "cannot write fit.txt/data-k2.png and its name: [Errno"),
-    ("fit.txt --format gif", "argument --format: invalid choice: 'gif'"),
-    ("", "expected fits in writeup/fits, found none: make -C writeup"),
-    ("data: \0", "bad.txt:1: expected data: ..., found 'data: \\x00'"),
-    ("n: café", "bad.txt:2: expected n: ..., found 'n: caf\\udce9'"),
-    ("n: 1\nn: 1", "bad.txt:3: expected k: ..., found 'n: 1'"),
-    ("tol: 0", "bad.txt:4: expected tol: ..., found 'tol: 0'"),
-    ("start: $x^2_$", "bad.txt:5: expected start: ..., found"),
-    ("k: 3", "bad.txt:7: expected weights: 3 numbers ≥ 0, sum 1, found 'weights: 0."),
-    ("weights: 0.2 0.7", "bad.txt:7: expected weights: 2 numbers ≥ 0, sum 1"),
-    ("weights: -1 2", "bad.txt:7: expected weights: 2 numbers ≥ 0, sum 1"),
-    ("means: nan 9", "bad.txt:8: expected means: 2 numbers, found 'means: nan 9'"),
-    ("means: 1e308 9", "bad.txt:8: expected means: 2 numbers, found"),
-    ("varis: 0 9", "bad.txt:9: expected varis: 2 numbers > 0, found"),
-    ("bic: 1 2", "bad.txt:11: expected bic: ..., found 'bic: 1 2'"),
-    ("bic: 1\ndata: a", "bad.txt:14: expected a whole fit, from data to bic, found"),
-    (f"bic: 1\n{FIT}\n3", "bad.txt:25: expected data: ..., found '3'"),
-]
+UNITS = [(0, 1), (0, 1e-9), (0, 4e7), (0.012, 1e-3), (1.2, 0.3), (5000, 2e-6)]
+UNITS += [(1e5, 0.3), (1.7e9, 1), (1.7e12, 1e3), (-123456, 0.5), (20, 1e-16)]
+STEPS = [(2.54, 1), (5 / 9, 0.1), (1, 1), (0.5, 0.5), (5, 5), (0.4536, 0.1)]
+ARGUMENTS = {  # and the error
+    "- -": "standard input:1: expected a whole fit, data to bic, found none",
+    "gone.txt": "[Errno 2] No such file or directory: 'gone.txt'",
+    "fit.txt -o fit.txt": "cannot write fit.txt/data-k2.png: File exists",
+    "fit.txt --format gif": "argument --format: invalid choice: 'gif'",
+    "": "expected fits in writeup/fits, found none: make -C writeup",
+}
+for text in "0", "-1", "nan", "inf", "1_0", "２", "1e9":
+    ARGUMENTS[f"fit.txt --height {text}"] = "argument --height: "
+LINES = r"""1 data: \0|2 n: café|2 n: 0|3 k: 2.0|4 tol: 0|5 min_sd: -1|6 restarts: x
+7 seed: ２|8 start: $x^2_$|9 iterations: 1_0|10 weights: 0.2 0.7|10 weights: -1 2
+10 k: 3|11 means: nan 9|11 means: 1_0 9|11 means: 1e308 9|11 means: ２ 9|11 means: 9
+12 varis: 0 9|13 ll: inf|14 bic: 1 2|3 n: 1\nn: 1|16 bic: 1\n\n3|17 bic: 1\ndata: a"""
+
+
+@pytest.fixture(scope="session")
+def printed():
+    """Return what gmm-em.py prints for data.txt, by k."""
+    text = run("gmm-em", "data.txt", "2-6", "1").stdout
+    return dict(enumerate(re.split("(?m)^(?=data: )", text)[1:], 2))
 
 
 @pytest.fixture(autouse=True)
-def fit(viz, tmp_path, monkeypatch):
+def fit(viz, printed, tmp_path, monkeypatch):
     """Run every test in a folder of its own, with a fit but not its data."""
-    monkeypatch.setattr(viz, "HERE", tmp_path)
+    monkeypatch.setattr(viz, "__file__", str(tmp_path / "gmm-visualize.py"))
+    monkeypatch.setattr(signal, "signal", lambda *_: None)  # pytest keeps its own
     monkeypatch.chdir(tmp_path)
-    Path("fit.txt").write_text(FIT)
+    Path("fit.txt").write_text(printed[2])
+    yield viz.read_fits("fit.txt")[0]
     plt.close("all")
-    return viz.read_fits("fit.txt")[0]
 
 
 @pytest.fixture
@@ -64,47 +65,62 @@ def called(command, viz):
     return lambda arguments: command(*arguments.split(), script=viz)
 
 
-def variant(fit, k, **changes):
-    """Return a fit of k equal components, with nearly the ll of any other k."""
-    mixture = np.full((3, k), [[1 / k], [7], [1]])
-    scores = {"ll": -1e5 - 1e-5 * k, "bic": 50 + k, "scores": f"scores of {k}"}
-    return fit | scores | {"k": k, "mixture": mixture} | changes
+def shell(command, **env):
+    """Run a bash command with $run for the script -> exit code, stdout, stderr."""
+    env = os.environ | {"run": f"{sys.executable} {SCRIPT}"} | env
+    options = {"capture_output": True, "text": True, "errors": "replace", "env": env}
+    done = subprocess.run(["bash", "-c", command], **options)
+    return done.returncode, done.stdout, done.stderr
+
+
+def changed(fit, weights, means, varis, **changes):
+    """Return a fit with other parameters, and with other facts."""
+    lists = {"weights": weights, "means": means, "varis": varis}
+    lists = {key: np.array(values, float) for key, values in lists.items()}
+    return fit | lists | {"mixture": [*lists.values()], "k": len(means)} | changes
 
 
 def texts(artists):
     return [artist.get_text() for artist in artists]
 
 
-def laid_out(figure):
-    """Return its axes and the words of its legend, if all is legible, in its place."""
-    figure.draw_without_rendering()
-    (axes,), (legend,) = figure.axes, figure.legends
-    artists = axes._left_title, axes._right_title, legend, *axes.texts
-    left, right, key, *boxes = [artist.get_window_extent() for artist in artists]
-    assert figure.get_figwidth() == 6.5 and axes.bbox.width > 0.35 * figure.bbox.width
-    assert key.x0 > axes.bbox.x1 and key.x1 <= figure.bbox.x1 and key.y0 > -2
-    assert left.x1 <= right.x0 and min(t.get_size() for t in legend.get_texts()) >= 8
-    tops = [title.y1 for title in (left, right) if title.width]
-    assert all(axes.bbox.y1 < top <= figure.bbox.y1 for top in tops)
-    for axis in axes.xaxis, axes.yaxis:
-        low, high = axis.get_view_interval()
-        assert sum(low <= tick <= high for tick in axis.get_majorticklocs()) >= 3
-    x, y = axes.transData.transform(axes.lines[-1].get_xydata()).T
-    for i, box in enumerate(boxes):
-        assert not any(box.overlaps(other) for other in boxes[:i])
-        curve = max(y[(box.x0 < x) & (x < box.x1)], default=0)
-        assert min(curve, axes.bbox.y1) - 1.5 <= box.y0 and box.y1 <= right.y0
-    return axes, [*map(str.split, texts([legend.get_title(), *legend.get_texts()]))]
+def legible(figure):
+    """Draw a figure, assert that no texts overlap, that ticks are true; return them."""
+    drawn, draw = [], Text.draw
+    Text.draw = lambda self, renderer: (drawn.append(self), draw(self, renderer))
+    figure.canvas.draw()
+    Text.draw = draw
+    drawn = [text for text in drawn if text.get_visible() and text.get_text().strip()]
+    boxes = [text.get_window_extent() for text in drawn]
+    for a, b in itertools.combinations(boxes, 2):
+        overlap = min(a.x1, b.x1) - max(a.x0, b.x0), min(a.y1, b.y1) - max(a.y0, b.y0)
+        pair = texts(drawn[boxes.index(box)] for box in (a, b))
+        assert min(overlap) < 0.5, f"{pair} overlap"
+    ends = np.array([box.extents for box in boxes])
+    assert ends[:, :2].min() > -1.5 and (ends[:, 2:] < figure.bbox.size + 1.5).all()
+    all_axes = [axes for part in figure.subfigs or [figure] for axes in part.axes]
+    for axis in [axis for axes in all_axes for axis in (axes.xaxis, axes.yaxis)]:
+        offset, (low, high) = axis.get_offset_text(), axis.get_view_interval()
+        ticks = [tick for tick in axis.get_major_ticks() if tick.label1 in drawn]
+        for tick in ticks:  # 2.5, and beside the axis 10^{-5}+5 10^{3}
+            plain = "".join(texts([tick.label1, offset])).replace("\N{MINUS SIGN}", "-")
+            plain = re.sub(r"[${} ]|\\mathdefault", "", plain).replace("^", "**")
+            error = eval(plain.replace(r"\times", "*")) - tick.get_loc()
+            assert abs(error) < 1e-3 * (high - low) + np.spacing(high)
+        assert len(ticks) >= 3 or figure.subfigs, "few ticks"
+    return texts(drawn)
 
 
 def test_plot_model_draws_every_component_and_the_mixture_on_top(viz):
     x, k = np.random.default_rng(0).permutation(np.linspace(-3, 15, 50)), 12
     clusters = np.array([norm.pdf(x, i, 1) / k for i in range(k)])
     model, order = clusters.sum(axis=0), np.argsort(x)
-    figure = viz.plot_model(x.tolist(), clusters.tolist(), model.tolist())
-    axes, labels = laid_out(figure)
-    names = [["component", f"{i + 1}"] for i in range(k)]
-    assert labels == [[], *names, ["mixture", "$p(x)$"]]
+    bars = np.full(10, 1 / 18), np.linspace(-3, 15, 11)
+    figure = viz.plot_model(x.tolist(), clusters.tolist(), model.tolist(), bars)
+    (axes,), (legend,) = figure.axes, figure.legends
+    names = [f"component {i + 1}" for i in range(k)]
+    assert texts(legend.get_texts()) == [*names, "mixture $p(x)$", "data"]
+    assert {*names, "density", "$x$"} < set(legible(figure))
     wanted = [(x[order], curve[order]) for curve in (*clusters, model)]
     np.testing.assert_array_equal([line.get_data() for line in axes.lines], wanted)
     colours = [to_rgb(line.get_color()) for line in axes.lines]
@@ -112,273 +128,418 @@ def test_plot_model_draws_every_component_and_the_mixture_on_top(viz):
     assert len(styles) == k + 1 and colours[k] == (0, 0, 0)
     hues = np.sort(rgb_to_hsv(colours[:4])[:, 0])
     assert min(np.diff([*hues, hues[0] + 1])) > 0.1, "two of four look the same"
-    areas = [tuple(area.get_facecolor()[0, :3]) for area in axes.collections]
-    keys = [key.get_facecolor()[:3] for key in figure.legends[0].legend_handles[:k]]
-    assert areas == keys == colours[:k]
+    areas = [area.get_facecolor()[0] for area in axes.collections]
+    keys = [key.get_facecolor()[:3] for key in legend.legend_handles[:k]]
+    assert [(*area[:3],) for area in areas] == keys == colours[:k]
+    assert all(0.1 < area[3] < 0.5 for area in areas), "areas hide what is below"
     tops = [area.get_datalim(axes.transData).y1 for area in axes.collections]
     assert tops == pytest.approx(clusters.max(axis=1))
-    assert axes.lines[k].get_zorder() > max(a.get_zorder() for a in axes.collections)
-    assert axes.viewLim.bounds == pytest.approx((-3, 0, 18, 1.05 * max(model)))
+    (outline,) = axes.patches
+    assert not outline.get_fill() and axes.lines[k].get_linestyle() == "-"
+    assert all(0.4 < a.get_linewidth() < 2 for a in (outline, *axes.lines))
+    assert all(area.get_zorder() < outline.get_zorder() for area in axes.collections)
+    assert all(outline.get_zorder() < line.get_zorder() for line in axes.lines)
+    assert axes.get_xlim() == (-3, 15) and axes.get_ylim()[0] == 0
 
 
-def test_the_grid_shows_every_component_however_narrow_or_far(viz):
+def test_the_curves_are_fine_enough_for_every_component(viz):
     narrow = [0.5, 0.3, 0.2], [0.0, 5.0, 2.5], [1.0, 1.5, 1e-4]
     far = [0.9, 0.1], [1.7e9, 1.7e9 + 1e6], [1.0, 1e-4]
-    for weights, means, varis in (([1.0], [5.0], [2.0]), narrow, far):
-        (x, clusters, model), sds = viz.curves(weights, means, varis), np.sqrt(varis)
-        assert (x[0], x[-1]) == (min(means - 4 * sds), max(means + 4 * sds))
-        np.testing.assert_allclose(clusters.sum(axis=0), model)
-        np.testing.assert_allclose(trapezoid(clusters, x), weights, rtol=4e-3)
-        peaks = weights / sds / np.sqrt(2 * np.pi)
-        np.testing.assert_allclose(clusters.max(axis=1), peaks, rtol=1e-6)
-    assert viz.gauss(np.ones((3, 4)), 0, 1).shape == (3, 4)
-
-
-def test_main_writes_the_parameters_in_columns_in_any_unit(viz):
-    figure = viz.main([0.25, 0.75], [2, -13.29], [0.25, 16], ("a_$b", "k"))
-    axes, labels = laid_out(figure)
-    assert (axes.get_xlabel(), axes.get_ylabel()) == ("$x$", "density")
-    assert [axes.get_title(side) for side in ("left", "right")] == ["a_$b", "k"]
-    assert not axes._left_title.get_parse_math() and figure.get_figheight() == 2.8
-    assert not any(axes.spines[side].get_visible() for side in ("top", "right"))
-    rows = "1 0.2500 2.000 0.2500", "2 0.7500 -13.290 16.0000"
-    assert labels[:3] == [row.split() for row in (r"$\pi$ $\mu$ $\sigma^2$", *rows)]
-    rows = figure.legends[0].get_texts()[:2]
-    points = {re.sub("[^.]", " ", row) for row in texts(rows)}
-    assert len(points) == 1, "decimal points are not below each other"
-    assert np.ptp([row.get_window_extent().width for row in rows]) < 1, "no typewriter"
+    for weights, means, varis in ([1.0], [5.0], [2.0]), narrow, far:
+        (axes,), sds = viz.main(weights, means, varis).axes, np.sqrt(varis)
+        assert axes.get_xlim() == (min(means - 4 * sds), max(means + 4 * sds))
+        *components, mixture = [line.get_data() for line in axes.lines]
+        for i, (x, y) in enumerate(components):
+            near = means[i] + sds[i] * np.linspace(-4, 4, 999)  # between the points
+            exact = weights[i] * norm.pdf(near, means[i], sds[i])
+            assert max(abs(np.interp(near, x, y) - exact)) < 0.002 * max(exact)
+        np.testing.assert_allclose(mixture[1], sum(y for _, y in components))
+    assert viz.gauss(np.ones((3, 4)), 0, 1) == pytest.approx(norm.pdf(np.ones((3, 4))))
     for lengths in ([1.0], [0.0, 1], [1.0]), ([0.5, 0.5], [1, 2], [1.0]):
         with pytest.raises(ValueError):
             viz.main(*lengths)
-    rows = viz.table([1, 0], np.array([1.7e9, 1.7e9 + 0.05]), [1e-4, 4e-4])[1:]
-    for mean, var in (5.25e-9, 2.345e-18), (0, 1):
-        rows += viz.table([1], np.array([mean]), [var])[1:]
-    wanted = """1 1.0000 1700000000.0000 0.0001000
-                2 0.0000 1700000000.0500 0.0004000
-                1 1.0000 5.250e-09 2.345e-18
-                1 1.0000 0.00 1.000"""
-    assert [row.split() for row in rows] == [*map(str.split, wanted.splitlines())]
 
 
-def test_every_peak_has_its_number_clear_of_the_curves(viz):
-    spike, _ = laid_out(viz.main([0.5, 0.3, 0.2], [0, 5, 2.5], [1, 1.5, 1e-6]))
-    assert texts(spike.texts) == ["1", "3$\\uparrow$", "2"]
-    assert norm.pdf(0) / 2 < spike.get_ylim()[1] < 20
-    together = [0.3, 0.2, 0.3, 0.2, 0], [0, 0, 0.001, 5, 9], [1, 1, 1, 1, 1]
-    fifth = viz.read_fits(f"{ROOT}/writeup/fits/k5.txt")[0]["mixture"]
-    for mixture, last, close in (together, 4, (0, 1, 2)), (fifth, 5, (1, 2)):
-        axes, _ = laid_out(viz.main(*mixture))
-        assert texts(axes.texts) == [*"12345"[:last]]
-        (x, model), peak = axes.lines[-1].get_data(), mixture[1][close[0]]
-        heights = {axes.texts[i].xy[1] for i in close}
-        assert heights == {max(model[abs(x - peak) < 1])}, "not side by side on top"
+def test_the_legend_has_the_parameters_in_columns_in_any_unit(viz, fit, data):
+    fit = changed(fit, [0.25, 0.75], [2, -13.29], [0.25, 28.1171917], ll=-1.5, bic=9)
+    fit |= {"tol": 1e-6, "restarts": 9, "seed": 3, "min_sd": 0.5}
+    figure = viz.figure_of(fit, viz.view_of([fit["mixture"]], data))
+    legible(figure)
+    (axes,), (legend,) = figure.axes, figure.legends
+    assert axes.get_title("right") == r"$k = 2,\ \rm ll = -1.50,\ BIC = 9.00$"
+    *found, heads = legend.get_title().get_text().splitlines()
+    assert found == [
+        "best of 9 restarts,",
+        r"tol = $10^{−6}$, $\sigma \geq 0.5$, seed 3",
+    ]
+    assert heads.split() == [r"$\pi$", r"$\mu$", r"$\sigma^2$"]
+    rows = legend.get_texts()[:2]
+    wanted = [["1", "0.2500", "2.000", "0.2500"], ["2", "0.7500", "-13.29", "28.12"]]
+    assert [row.split() for row in texts(rows)] == wanted
+    assert len({re.sub("[^.]", " ", row) for row in texts(rows)}) == 1, "points"
+    assert np.ptp([row.get_window_extent().width for row in rows]) < 1, "no typewriter"
+    assert min(text.get_size() for text in legend.get_texts()) >= 8
+    far, noise = ([1.7e9, 1.7e9 + 0.05], [1e-4] * 2), ([7e-14, 3.0], [1e-10, 1])
+    wanted = ["1700000000.0000", "1700000000.0500"], ["0.000", "3.000"]
+    for mixture, column in zip((far, noise), wanted):
+        other = changed(fit, [0.5, 0.5], *mixture)
+        legend = viz.figure_of(other, viz.view_of([other["mixture"]])).legends[0]
+        assert [row.split()[2] for row in texts(legend.get_texts()[:2])] == column
 
 
-def test_the_x_axis_is_of_the_bulk_and_what_is_beyond_is_counted(viz, data):
+def test_the_numbers_stand_in_a_row_at_the_means_where_there_is_room(viz, fit):
+    means, varis = [0, 2.02, 2, 5, 6, 9], [1, 1, 1, 1, 1e-8, 1]
+    fit = changed(fit, [0.3, 0.1, 0.395, 0.2, 0.005, 0], means, varis)
+    values = np.random.default_rng(0).normal([0, 2, 5], 1, (400, 3)).ravel()
+    figure = viz.figure_of(fit, viz.view_of([fit["mixture"]], values))
+    legible(figure)
+    (axes,) = figure.axes
+    numbers = {text.get_text(): text.xy[0] for text in axes.texts}
+    assert numbers == {"1": 0, "3": 2, "4": 5, "$5^\\uparrow$": 6}
+    bottoms = [text.get_window_extent().y0 for text in axes.texts]
+    assert min(bottoms) >= axes.bbox.y1 and np.ptp(bottoms) < 2
+    assert {text.get_size() for text in axes.texts} == {7}
+
+
+def test_the_x_axis_is_of_the_bulk_and_what_is_beyond_is_counted(viz, fit, data):
     random, wide = np.random.default_rng(1), [[0.9, 0.1], [0.0, 1.0], [1.0, 1e6]]
-    for sample in random.standard_cauchy(500), random.standard_t(3, 2000), data:
+    samples = random.standard_cauchy(500), random.standard_t(3, 20_000), data
+    for sample in *samples, np.repeat([3, 4, 5], 40), np.repeat([0, 7], [99, 1]):
         n, view = len(sample), viz.view_of([wide], sample)
         left, right = np.percentile(sample, [1, 99])
         assert view.low < left and right < view.high
-        assert right - left > 0.7 * (view.high - view.low)
+        assert right - left >= 0.5 * (view.high - view.low) or left == right
         beyond = np.count_nonzero((sample < view.low) | (sample > view.high))
-        label = f"data, $n$ = {n:,} ({beyond} beyond)"
-        assert view.label == label.removesuffix(" (0 beyond)")
-        assert view.bars[0] @ np.diff(view.bars[1]) == pytest.approx(1 - beyond / n)
-    assert viz.view_of([wide], [*range(48), 1000]).label == "data, $n$ = 49"
+        densities, edges = view.bars
+        assert densities @ np.diff(edges) == pytest.approx(1 - beyond / n)
+        assert 12 < len(densities) <= 120 or n < 130
+        label = f"data.txt, n = {n:,} ({beyond} beyond)".replace(" (0 beyond)", "")
+        legend = viz.figure_of(fit | {"n": n}, view).legends[0]
+        assert texts(legend.get_texts())[-1] == label
+    assert viz.view_of([wide], np.array([*range(48), 1000])).beyond == 0
     unseen = viz.view_of([wide])
-    assert 100 < unseen.high < 3000 and not unseen.bars
+    assert 100 < unseen.high < 3000 and unseen.bars is None
+    for needle, low, high in (1e-10, 1.29, 1.31), (0.1, 0.99, 1.2):  # cut, and whole
+        values = norm.ppf((np.arange(400) + 0.5) / 400)
+        view = viz.view_of([[[0.97, 0.03], [0, 1], [1, needle]]], values)
+        assert low < view.top / 1.05 / max(view.bars[0]) < high
 
 
-def test_bars_are_of_all_values_and_hold_equally_many_steps_of_rounded_ones(viz):
-    rounded = np.round(np.random.default_rng(0).normal(0.08, 0.01, 500), 3)
-    grid = np.round(np.arange(min(rounded), max(rounded) + 5e-4, 1e-3), 3)
-    _, edges = viz.view_of([[[1.0], [0.08], [1e-4]]], rounded).bars
-    assert len(set(np.histogram(grid, edges)[0][2:-2])) == 1
-    assert abs(np.subtract.outer(grid, edges)).min() > 4e-4, "a value on an edge"
-    marks = np.repeat(np.arange(1.0, 8), 9)  # steps wider than a bar would be
-    densities, edges = viz.view_of([[[1.0], [4.0], [4.0]]], marks).bars
-    assert edges[1:9] == pytest.approx(np.arange(0.5, 8))
-    assert densities[1:8] == pytest.approx([1 / 7] * 7)
+@pytest.mark.parametrize("step, unit", STEPS)
+def test_bars_of_rounded_values_are_as_high_as_the_mixture(viz, step, unit):
+    for seed, sd in itertools.product(range(3), (4 * step, 30 * step)):
+        values = np.random.default_rng(seed).normal(50, sd, 20_000)
+        values = np.round(np.round(np.round(values / step) * step / unit) * unit, 6)
+        values = np.append(values, values[:3] + unit / 2)  # a few are rounded less
+        densities, edges = viz.view_of([[[1], [50], [sd**2]]], values).bars
+        middle = (edges[:-1] > 50 - sd) & (edges[1:] < 50 + sd)
+        wanted = np.diff(norm.cdf(edges, 50, sd)) / np.diff(edges)
+        ratios = densities[middle] / wanted[middle]
+        assert min(ratios) > 0.6 and max(ratios) < 1.55
+
+
+def test_bars_are_of_all_values_of_two_channels_that_take_turns(viz):
     channels = np.random.default_rng(0).normal(0, [1, 5, 1], (100_000, 3)).ravel()
     densities, edges = viz.view_of([[[1.0], [0.0], [9.0]]], channels).bars
     x = (edges[1:] + edges[:-1]) / 2
     wanted = (2 * norm.pdf(x) + norm.pdf(x, 0, 5)) / 3
     np.testing.assert_allclose(densities, wanted, atol=0.01)
     assert 15 < edges[-1] - edges[0] < 60, "the axis is of one channel"
+    spike = np.append(np.zeros(40), np.random.default_rng(0).normal(3, 0.7, 60))
+    densities, edges = viz.view_of([[[1], [2], [9]]], spike).bars
+    tallest = np.argmax(densities)
+    assert edges[tallest] + edges[tallest + 1] == pytest.approx(0), "not in its middle"
 
 
-@pytest.mark.parametrize("means, sd, values", EDGES)
-def test_what_is_far_or_narrow_stands_inside_of_the_axes(viz, means, sd, values):
-    k, margin = len(means), 0.05 * np.ptp(values)
-    mixture = [1 / k] * k, means, [sd**2] * k
-    for view in viz.view_of([mixture], values), None:
-        axes, _ = laid_out(viz.main(*mixture, view=view))
-        low, high = axes.get_xlim()
-        assert low < min(values) - margin and max(values) + margin < high
-        assert max(axes.lines[0].get_ydata()) > 0
-        if low > 10:
-            offset = float(axes.get_xlabel().partition(" minus ")[2].replace(",", ""))
-            ticks = [text.strip("$") for text in texts(axes.get_xticklabels())]
-            error = offset + np.array(ticks, float) - axes.get_xticks()
-            assert max(abs(error)) < 1e-3 * (high - low) + 1e-15 * low
-            assert max(map(len, ticks)) <= 7
+@pytest.mark.parametrize("middle, sd", UNITS)
+def test_ticks_are_true_and_no_texts_overlap_in_any_unit(viz, fit, middle, sd):
+    for k, letters, ll in (1, 5, -1e3), (3, 60, -123456789.12), (12, 20, 4321):
+        means = middle + sd * np.linspace(-6, 6, k)
+        fit = changed(fit, np.full(k, 1 / k), means, np.geomspace(1e-8, 1, k) * sd**2)
+        fit |= {"data": "n" * letters, "ll": ll, "bic": -2 * ll, "n": 12_345_678}
+        values = np.concatenate([means + i * sd for i in np.linspace(-2, 2, 9)])
+        mixtures = [fit["mixture"]]
+        for view in viz.view_of(mixtures, values), viz.view_of(mixtures):
+            figure = viz.figure_of(fit, view, 1.5)
+            legible(figure)
+            (axes,), (legend,) = figure.axes, figure.legends
+            size = figure.get_size_inches().tolist()
+            assert size == [6.5, 1.5] or (k == 12 and size[1] > 1.5)
+            assert axes.bbox.width > 0.28 * figure.bbox.width
+            box, (low, high) = legend.get_window_extent(), axes.get_xlim()
+            assert box.x0 > axes.bbox.x1 and box.y0 > -2
+            assert low < min(means) and max(means) < high
 
 
 def test_fits_of_the_same_data_only_share_their_axes_and_are_compared(viz, fit, data):
     stdin, elsewhere = fit | {"data": "-"}, {"folder": Path("elsewhere").absolute()}
-    apart = [fit, fit | {"n": 399}], [fit, fit | elsewhere], [stdin, stdin | {"n": 399}]
-    assert [len(dict(viz.figures(pair))) for pair in apart] == [1, 1, 1]
-    stems = [stem for stem, _ in viz.figures([stdin, stdin | elsewhere])]
-    assert stems == ["stdin-k2", "stdin-k2", "stdin-comparison"]
+    other = changed(fit, np.full(9, 1 / 9), np.arange(9) * 2, np.ones(9))
+    apart = [fit, other | {"n": 9}], [fit, other | elsewhere], [stdin, stdin | {"n": 9}]
+    for pair in apart:
+        assert "data-comparison" not in dict(viz.figures(pair))
+    pair = [stdin, other | elsewhere | {"data": "-"}]
+    stems = [stem for stem, _ in viz.figures(pair)]
+    assert stems == ["stdin-k2", "stdin-k9", "stdin-comparison"]
     np.savetxt("data.txt", data)
-    other = variant(fit, 12, tol=1e-6, start="random 7 of 50")
-    drawn = dict(viz.figures([fit, other], 1.5))
-    assert list(drawn) == ["data-k2", "data-k12", "data-comparison"]
-    *figures, comparison = *dict(viz.figures([fit])).values(), *drawn.values()
-    (alone, *both), labels = zip(*map(laid_out, figures))
-    panels = [axes for axes in comparison.subfigs[0].axes if axes.lines]
-    frames = {axes.viewLim.bounds for axes in (*both, *panels)}
-    assert len(frames) == 1 and len(panels) == 2
-    for axes in (*both, *panels):
+    logs = norm.logpdf(data[:, None], other["means"]) - np.log(9)
+    drawn = viz.figures([fit, other | {"ll": logsumexp(logs, axis=1).sum()}])
+    parts = [(figure.subfigs or [figure])[0] for _, figure in drawn]
+    panels = [axes for part in parts for axes in part.axes if axes.lines]
+    assert len({axes.viewLim.bounds for axes in panels}) == 1 and len(panels) == 4
+    for axes in panels:
         assert len(axes.patches) == 1, "a histogram is missing"
         assert [line.get_color() for line in axes.lines[:2]] == list(viz.COLOURS[:2])
-        assert max(axes.lines[-1].get_ydata()) < axes.get_ylim()[1]
-    first, last = "start: handout, tol = $1$", "start: random 7 of 50, tol = $10^{−6}$"
-    assert [" ".join(words[0][:-3]) for words in labels] == [first, first, last]
-    scores = r"$k = 2$,  $\rm ll = -1117.73,\ BIC = 2265.42$"
-    assert [alone.get_title(side) for side in ("left", "right")] == ["data.txt", scores]
 
 
-def test_the_comparison_has_every_fit_with_its_scores_and_both_against_k(viz, fit):
-    tight, random = {"tol": 1e-6}, {"tol": 1e-6, "start": "random 7 of 50"}
-    fits = [variant(fit, k, **tight) for k in (1, 2)]
-    fits += [variant(fit, k) for k in (10, 1, 2)]
-    series = viz.series_of(fits + [variant(fit, k, **random) for k in (2, 10)])
-    assert [sorted(own) for own in series] == [[1, 2, 10], [1, 2], [2, 10]]
-    figure = viz.compare(series, viz.View(-5, 14, 0.5))
-    figure.draw_without_rendering()
-    left, right = figure.subfigs
-    grid, (ll, bic) = np.reshape(left.axes, (3, 3)), right.axes
-    assert [len(axes.lines) for axes in left.axes] == [2, 2, 0, 3, 3, 3, 11, 0, 11]
-    assert [axes.get_title() for axes in grid[1]] == 3 * ["scores of 2"]
-    assert [axes.get_ylabel() for axes in grid[::2, 0]] == ["$k = 1$", "$k = 10$"]
-    keys = [words for axes in grid[0] for words in texts(axes.get_legend().get_texts())]
-    start, best, tol = "handout's start,\n", "best of 50 restarts,\n", "tol = $10^{−6}$"
-    assert keys == [f"{start}tol = $1$", start + tol, best + tol]
-    for axes in ll, bic:
-        assert len({line.get_marker() for line in axes.lines}) == 3
-    points = ll.lines[0].get_xydata().tolist()
-    assert points == [[k, -1e5 - 1e-5 * k] for k in (1, 2, 10)]
-    filled = [line for line in bic.lines if line.get_markerfacecolor() == "black"]
-    assert [[*line.get_xydata()[0]] for line in filled] == [[1, 51], [1, 51], [2, 52]]
-    names = ll.get_ylabel(), bic.get_ylabel().split()[0], bic.get_xlabel()
-    assert len(bic.lines) == 6 and names == ("ll", "BIC", "$k$")
-    assert np.ptp(ll.get_ylim()) >= 1, "a difference of 1e-5 looks like a climb"
-    assert ll.yaxis.get_offset_text().get_text() == "" and figure.get_figwidth() == 6.5
-    assert viz.series_of([fit | {"k": 3}, fit | {"start": "random 1 of 5"}])[1:] == []
+@pytest.fixture
+def search(fit):
+    """Return search(tol, restarts, ks, **changes) -> fits, BIC falling with k."""
+
+    def fits(tol, restarts, ks, **changes):
+        facts = {"tol": tol, "restarts": restarts, "ll": -1e8, "data": "-"} | changes
+        mixtures = {k: ([1 / k] * k, range(k), [1] * k) for k in ks}
+        return [changed(fit, *mixtures[k], bic=60 - k, **facts) for k in ks]
+
+    return fits
+
+
+def test_the_comparison_fills_the_lowest_bic_only_and_grows(viz, search):
+    fits = search(1, 0, [4, 3, 2, 1]) + search(1e-6, 50, [1, 3, 2], ll=-1e8 - 1e-5)
+    fits[1] |= {"bic": 49.5, "ll": -2e8}  # neither the last, nor of the highest ll
+    series, view = viz.series_of(fits), viz.view_of([fits[0]["mixture"]])
+    figure = viz.compare(series, view)
+    legible(figure)
+    panels, (ll, bic) = figure.subfigs[0].axes, figure.subfigs[1].axes
+    assert [len(axes.lines) for axes in panels] == [2, 2, 3, 3, 4, 4, 5, 0]
+    assert [axes.get_ylabel() for axes in panels[::2]] == [f"$k = {k}$" for k in "1234"]
+    titles = [axes.get_title().partition("=")[2] for axes in panels[4:6]]
+    assert titles == [
+        rf" -{ll}00000000.00,\ BIC\ {b}$" for ll, b in ((2, "= 49.50"), (1, "+7.50"))
+    ]
+    for axes, key in (ll, "ll"), (bic, "bic"):
+        lines = [line for line in axes.lines if line.get_mfc() == "none"]
+        points = [[[k, own[k][key]] for k in sorted(own)] for own in series]
+        assert [line.get_xydata().tolist() for line in lines] == points
+        styles = {(line.get_marker(), line.get_linestyle()) for line in lines}
+        assert len(styles) == len(dict(styles)) == len({style for _, style in styles})
+        ticks = [tick for tick in axes.get_xticks() if 1 <= tick <= 4]
+        assert ticks == [1, 2, 3, 4] and np.ptp(axes.get_ylim()) >= 1
+        filled = [line for line in axes.lines if line not in lines]
+        wanted = [[[3, 49.5]]] if key == "bic" else []
+        assert [line.get_xydata().tolist() for line in filled] == wanted
+    more = [viz.series_of(search(1, seed, range(1, 14)))[0] for seed in range(5)]
+    large = viz.compare(more, view)
+    legible(large)
+    boxes = [axes.bbox.size / figure.dpi for axes in large.subfigs[0].axes]
+    assert (np.min(boxes, axis=0) > [1.2, 0.4]).all()
+    lines = large.subfigs[1].axes[0].lines
+    assert len({(line.get_marker(), line.get_linestyle()) for line in lines}) == 5
+
+
+def test_a_series_has_one_search_and_its_label_tells_what_differs(viz, search, capfd):
+    fits = search(1e-6, 50, [4, 3]) + search(1e-6, 9, [2]) + search(1e-6, 100, [4])
+    fits += search(1e-6, 9, [5], min_sd=0.5) + search(1, 0, [2, 3])
+    fits += search(1, 0, [2], seed=3)
+    *_, comparison = dict(viz.figures(fits)).values()
+    legends = [axes.get_legend() for axes in comparison.subfigs[0].axes[:5]]
+    labels = [texts(legend.get_texts())[0].replace("\n", " ") for legend in legends]
+    start, tight = "handout's start, tol = $1$", r"restarts, tol = $10^{−6}$"
+    floor = rf"best of 9 {tight}, $\sigma \geq 0.5$"
+    searches = f"best of 9 to 50 {tight}", f"best of 100 {tight}", floor
+    assert labels == [start, f"{start}, seed 3", *searches]
+    stems = [stem for stem, _ in viz.figures([*fits, *search(0.1, 0, [2])])]
+    assert stems == [f"stdin-k{fit['k']}" for fit in fits] + ["stdin-k2"]
+    assert re.fullmatch(
+        "gmm-visualize.py: note: .* 6 series.*\n", capfd.readouterr()[1]
+    )
 
 
 @pytest.mark.parametrize("kind", ["txt", "gz", "int8.npy", "float16.npy", "column.npy"])
-def test_the_histogram_is_of_the_data_that_the_fit_names(viz, tmp_path, kind):
+def test_the_histogram_is_of_the_data_that_the_fit_names(viz, fit, tmp_path, kind):
     file, link = tmp_path / "store.bin", tmp_path / f"velocities.{kind}"
     link.symlink_to(file)
-    data = np.resize([-100, 100, 9, 9], 400).astype("int8" if "int" in kind else "f2")
+    data = np.resize([-100, 100, 9, 8], 400).astype("int8" if "int" in kind else "f2")
     if link.suffix == ".npy":
         np.save(link, data[:, None] if "column" in kind else data)
     else:
         link.write_text("\ufeff# a comment\n" + "\n".join(map(str, data)), "utf-8")
-    os.renames("fit.txt", "below/fit.txt")
-    fit = viz.read_fits("below/fit.txt")[0] | {"data": link.name, "means": [4.5, 4.5]}
+    ll = norm.logpdf(data.astype(float), 0, 70).sum()
+    fit = changed(fit, [1.0], [0], [4900], data=link.name, ll=ll)
+    fit["folder"] = tmp_path / "below"
     os.chdir("/")
     found, values = viz.find_data(fit)
     assert (found, values.tolist()) == (file, data.tolist())
-    assert isinstance(values.base, np.memmap) == (link.suffix == ".npy")
+    assert isinstance(values, np.memmap) == (link.suffix == ".npy")
     ((stem, figure),) = viz.figures([fit])
-    assert stem == f"{link.stem}-k2" and len(figure.axes[0].patches) == 1
+    assert stem == f"{link.stem}-k1" and len(figure.axes[0].patches) == 1
     os.chdir(tmp_path)
     assert viz.find_data(fit | {"folder": Path("/")})[0] == file, "not where it is run"
 
 
-def test_what_is_not_the_data_is_not_drawn(viz, fit, data):
+def test_what_is_not_the_data_is_not_drawn_but_noted(viz, fit, data, capfd):
     os.mkfifo("pipe.npy")  # which would be waited for
-    other = {"pairs": np.c_[data, data], "inf": np.full(400, np.inf), "empty": []}
-    for name, values in {"data.txt": data, "-": data, **other}.items():
-        np.savetxt(name, values)
+    np.savetxt("pairs", np.c_[data, data])
+    np.savetxt("moments", 2 * data.mean() - data)  # of the same n, mean and variance
+    np.savetxt("inf", np.full(400, np.inf))
+    np.save("words.npy", np.full(400, "word"))
+    Path("empty").touch()
     Path("bad.npy").write_bytes(b"\x93NUMPY\x00not numbers")
+    for name in "-", "data.txt":
+        np.savetxt(name, data)
     assert viz.find_data(fit)[1] is not None
-    names = "gone.xz", "pipe.npy", "-", "bad.npy", *other
-    wrong = {"n": 399}, {"means": fit["means"] + 1}, *({"data": name} for name in names)
-    for change in wrong:
-        path, values = viz.find_data(fit | change)
-        assert values is None and Path(path).name == (fit | change)["data"]
+    names = "-", "gone.xz", "pipe.npy", "bad.npy", "words.npy", "pairs", "inf", "empty"
+    wrong = [fit | {"data": name} for name in (*names, "moments")]
+    for other in *wrong, fit | {"n": 399}, fit | {"ll": fit["ll"] + 1}:
+        ((_, figure),) = viz.figures([other])
+        note = capfd.readouterr().err
+        assert not figure.axes[0].patches and note.count("\n") == (other["data"] != "-")
+        assert f"{other['data']} with {other['n']} values" in note or not note
+
+
+def test_a_data_file_is_parsed_once_and_found(viz, fit, data, monkeypatch):
+    parsed, read = [], np.loadtxt
+    monkeypatch.setattr(
+        np, "loadtxt", lambda *a, **b: parsed.append(a) or read(*a, **b)
+    )
+    os.makedirs("above/fits")
+    np.savetxt("above/data.txt", data)
+    np.savetxt("above/fits/data.txt", 2 * data)
+    fit["folder"] = Path("above/fits").absolute()
+    *_, (stem, figure) = viz.figures([fit | {"tol": 10.0**-i} for i in range(4)])
+    assert stem == "data-comparison" and figure.subfigs[0].axes[0].patches
+    assert len(parsed) == 2
 
 
 @pytest.mark.parametrize("name, kind", NAMES)
-def test_any_data_give_the_same_file_on_any_day(viz, called, monkeypatch, name, kind):
-    content = "\ufeff" + FIT.replace("data.txt", name).replace("\n", "\r\n")
-    Path("fit.txt").write_bytes(content.encode(errors="surrogateescape"))
+def test_any_name_gives_the_same_file_on_any_day(viz, called, monkeypatch, name, kind):
+    text = Path("fit.txt").read_text().replace("data.txt", name).replace("\n", "\r\n")
+    Path("fit.txt").write_bytes(f"\ufeff{text}".encode(errors="surrogateescape"))
     ((stem, figure),) = viz.figures(fits := viz.read_fits("fit.txt"))
-    assert laid_out(figure) and stem == f"{Path(name).stem}-k2"
+    assert legible(figure) and stem == f"{Path(name).stem}-k2"
     assert [fit["data"] for fit in fits] == [name]
     path, contents = Path(f"new/folder/{stem}.{kind}"), set()
     for day in "12":
         monkeypatch.setenv("SOURCE_DATE_EPOCH", f"{day}00000")
         called(f"fit.txt -o new/folder --format {kind} --height 1.5")
         contents.add(content := path.read_bytes())
-    assert len(contents) == 1 and b"/Type3" not in content
-    assert kind != "svg" or b'height="108pt"' in content
-    assert os.listdir(path.parent) == [path.name]
+    assert len(contents) == 1 and os.listdir(path.parent) == [path.name]
+    size = {"svg": b'height="108pt"', "png": struct.pack(">II", 1300, 300)}
+    assert size.get(kind, b"/FontFile2") in content and b"/Type3" not in content
 
 
-def test_several_fits_are_compared_and_no_figure_is_lost(called, tmp_path):
-    fits, figures = Path("writeup/fits"), tmp_path / "writeup" / "figures"
-    os.makedirs(fits / "others")
-    for name in "others/k2.txt", "1.txt", "2.txt":
-        (fits / name).write_text(FIT)
-    names = [f"{figures}/data-{end}.png" for end in ("k2", "k2-2", "comparison")]
-    assert called("") == (None, "\n".join([*names, ""]), "")
-    assert plt.get_fignums() == [], "figures are kept that nobody sees"
-    Path(names[0]).write_text("old")
-    for kind in "png", "pdf":
-        os.symlink("/dev/full", figures / "data-k2.part")  # as a disk that is full
-        code, out, err = called(f"--format {kind}")
-        assert (code, out, err.count("\n")) == (2, "", 1) and "cannot write" in err
-    assert sorted(map(str, figures.iterdir())) == sorted(names)
-    assert Path(names[0]).read_text() == "old"
+def test_read_fits_returns_what_was_printed_also_in_utf_16(viz, em, data, printed):
+    Path("fit.txt").write_text("".join(printed.values()), "utf-16")
+    fits = viz.read_fits("fit.txt")
+    assert [fit["k"] for fit in fits] == [2, 3, 4, 5, 6]
+    *mixture, ll = em.train(data, 3, 1)
+    for key, values in zip(("weights", "means", "varis"), mixture):
+        np.testing.assert_allclose(fits[1][key], values, rtol=1e-12)
+    wanted = {"data": "data.txt", "n": 400, "k": 3, "tol": 1.0, "min_sd": 0.0}
+    wanted |= {"restarts": 0, "seed": 0, "start": "handout", "iterations": 15}
+    found = {key: fits[1][key] for key in wanted}
+    assert repr(found) == repr(wanted) and fits[1]["ll"] == pytest.approx(ll)
+    assert fits[1]["bic"] == pytest.approx(8 * np.log(400) - 2 * ll)
 
 
-def test_show_says_when_nothing_can_be_shown(viz, called, monkeypatch):
-    shown, drawn = [], "data-k2.png\n"
-    monkeypatch.setattr(plt, "show", lambda: shown.append(len(plt.get_fignums())))
-    for backend in "foo", "module://gone", "Agg":
-        monkeypatch.setattr(viz, "BACKEND", backend)
-        code, out, err = called("fit.txt --show")
-        assert (code, out, err.count("\n")) == (None, drawn, 1) and "saved" in err
-    plt.close("all")
-    monkeypatch.setattr(plt, "get_backend", lambda: "TkAgg")
-    assert called("fit.txt --show") == (None, drawn, "") and shown[-1] == 1
-
-
-@pytest.mark.parametrize("wrong, error", WRONG)
-def test_what_is_wrong_gets_a_line_and_no_file(called, wrong, error):
-    bad = re.sub(f"(?m)^{wrong.partition(' ')[0]} .*", wrong, FIT)
-    Path("bad.txt").write_bytes(bad.encode("latin-1"))
+@pytest.mark.parametrize("arguments", ARGUMENTS)
+def test_wrong_arguments_get_a_line_and_no_file(called, arguments):
     with open("fit.txt") as file:
         os.dup2(file.fileno(), 0)  # standard input, which has an end
-    code, out, err = called("fit.txt bad.txt" if ": " in wrong else wrong)
-    assert err.startswith(f"gmm-visualize.py: error: {error}") and err.count("\n") == 1
-    assert (code, out, sorted(os.listdir())) == (2, "", ["bad.txt", "fit.txt"])
+    code, out, err = called(arguments)
+    wanted = f"gmm-visualize.py: error: {ARGUMENTS[arguments]}"
+    assert err.splitlines()[-1].startswith(wanted)
+    assert (code, out, os.listdir()) == (2, "", ["fit.txt"])
 
 
-def test_closed_streams_backends_and_pipes_at_the_edge():
-    os.renames("fit.txt", "writeup/fits/k2.txt")
-    Path("data.txt").touch()  # no data any more, and no warning
-    Path("gmm-visualize.py").write_bytes((ROOT / "gmm-visualize.py").read_bytes())
-    script = f"{sys.executable} gmm-visualize.py"
-    commands = f"""
-        cat writeup/fits/* | MPLBACKEND=module://gone {script} --format pdf -o figures
-        MPLBACKEND=foo {script} gone 2>&-  # the error must not go to standard output"""
-    done = subprocess.run(["bash", "-c", commands], capture_output=True, text=True)
-    assert (done.returncode, done.stdout) == (2, "figures/data-k2.pdf\n")
-    assert done.stderr == "gmm-visualize.py: note: stdin was not read: - reads it\n"
+def test_what_is_not_a_fit_is_named_with_its_line(called, printed):
+    for case in re.split("[|]|\n(?=[0-9])", LINES):
+        number, line = case.split(" ", 1)
+        key, line = (
+            line.partition(" ")[0],
+            line.replace("\\n", "\n").replace("\\0", "\0"),
+        )
+        bad = re.sub(f"(?m)^{key} .*", lambda _, line=line: line, printed[2])
+        Path("bad.txt").write_bytes(bad.encode("latin-1", "replace"))
+        code, out, err = called("fit.txt bad.txt")
+        assert (code, out, sorted(os.listdir())) == (2, "", ["bad.txt", "fit.txt"])
+        wanted = rf"gmm-visualize.py: error: bad.txt:{number}: expected .*, found .*\n"
+        assert re.fullmatch(wanted, err) and "again" not in err
+    for key in "min_sd", "restarts", "seed":
+        Path("fit.txt").write_text(re.sub(f"(?m)^{key}: .*\n", "", printed[2]))
+        assert called("fit.txt")[2].endswith("make it again with this gmm-em.py\n")
+
+
+def test_several_fits_are_compared_and_no_figure_is_lost(called, printed, tmp_path):
+    fits, figures = Path("writeup/fits"), tmp_path / "writeup" / "figures"
+    os.makedirs(fits / "others")
+    (fits / "others" / "k2.txt").write_text(printed[2])
+    (fits / "2.txt").write_text(printed[3] + printed[2].replace("tol: 1", "tol: 2"))
+    (fits / "1.txt").write_text(printed[2])
+    code, out, _ = called("")
+    names = [f"{figures}/data-{end}.png" for end in ("k2", "k3", "k2-2", "comparison")]
+    assert (code, out.splitlines()) == (None, names)
+    assert sorted(map(str, figures.iterdir())) == sorted(names)
+    assert plt.get_fignums() == [], "figures are kept that nobody sees"
+
+
+def test_show_opens_windows_and_says_when_it_cannot(viz, called, monkeypatch):
+    shown, canvas = [], type(plt.figure().canvas)
+    monkeypatch.setattr(plt, "show", lambda block: shown.append(plt.get_fignums()))
+    for name in "foo", "module://gone", "module://os", "webagg", "svg", "pdf", "Agg":
+        monkeypatch.setattr(viz, "BACKEND", name)
+        code, out, err = called("fit.txt --show")
+        assert (code, out, shown) == (None, "data-k2.png\n", []) and "only saved" in err
+        plt.switch_backend("Agg")
+    plt.close("all")
+    monkeypatch.setattr(canvas, "required_interactive_framework", "tk")
+    monkeypatch.setattr(plt, "switch_backend", lambda name: None)
+    assert "only saved" not in called("fit.txt --show")[2] and len(shown[0]) == 1
+
+
+def test_settings_of_the_user_change_nothing(data):
+    np.savetxt("data.txt", data)
+    settings = "text.usetex: True|axes.grid: True|figure.facecolor: red|lines.marker: o"
+    settings += "|axes.labelsize: 20|savefig.dpi: 30|savefig.bbox: tight|font.size: 20"
+    os.mkdir("own")
+    Path("own/matplotlibrc").write_text(settings.replace("|", "\n"))
+    assert shell("cd own && $run ../fit.txt")[0] == 0
+    done = shell("$run fit.txt", MPLBACKEND="unknown", PYTHONOPTIMIZE="2")
+    assert done == (0, "data-k2.png\n", "")
+    assert Path("data-k2.png").read_bytes() == Path("own/data-k2.png").read_bytes()
+    load = (
+        f"import os, runpy; runpy.run_path('{SCRIPT}'); print(os.environ['MPLBACKEND'])"
+    )
+    assert shell(f'{sys.executable} -c "{load}"', MPLBACKEND="svg")[1] == "svg\n"
+
+
+def test_other_runs_full_disks_and_signals_leave_whole_files_only():
+    done = shell("$run fit.txt & $run fit.txt --format pdf & $run fit.txt & wait")
+    whole = ["data-k2.pdf", "data-k2.png", "fit.txt"]
+    assert sorted(done[1].split()) == ["data-k2.pdf", "data-k2.png", "data-k2.png"]
+    old = Path("data-k2.png").read_bytes()
+    assert old[1:4] == b"PNG" and Path("data-k2.pdf").read_bytes()[:4] == b"%PDF"
+    code, out, err = shell("ulimit -f 8; $run fit.txt")
+    assert (code, out) == (2, "") and err.endswith("File too large\n")
+    patch = "    Path.replace = lambda *_: os.kill(os.getpid(), 15); command_line"
+    Path("../killed.py").write_text(
+        SCRIPT.read_text().replace("    command_line", patch)
+    )
+    assert shell(f"{sys.executable} ../killed.py fit.txt")[0] == 143
+    assert sorted(os.listdir()) == whole and Path("data-k2.png").read_bytes() == old
+
+
+@pytest.mark.parametrize("end", ["2>/dev/full", ">&- 2>&- <&-", ">/dev/full"])
+def test_streams_that_are_full_or_closed_cost_no_figure(end):
+    code = 2 if end == ">/dev/full" else 0  # the names of the figures are lost
+    assert shell(f"cat fit.txt fit.txt >two.txt; $run two.txt -o new {end}")[0] == code
+    assert sorted(os.listdir("new"))[1:] == ["data-k2-2.png", "data-k2.png"]
+
+
+def test_a_locale_of_ascii_and_a_deleted_folder(data, printed):
+    np.savetxt("donné.txt", data)
+    Path("fit.txt").write_text(printed[2].replace("data.txt", "donné.txt"), "utf-8")
+    plain = {"PYTHONCOERCECLOCALE": "0", "PYTHONUTF8": "0", "LC_ALL": "C"}
+    code, _, err = shell("$run fit.txt -o é", **plain)
+    assert (code, err, os.listdir("é")) == (0, "", ["donné-k2.png"])
+    code, out, err = shell("mkdir gone; cd gone; rmdir ../gone; $run - <../fit.txt")
+    assert (code, out, err.count("\n")) == (2, "", 1)
