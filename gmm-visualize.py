@@ -29,8 +29,7 @@ from collections import namedtuple
 from pathlib import Path
 
 import numpy as np
-from scipy.integrate import cumulative_trapezoid
-from scipy.special import logsumexp
+from scipy import integrate, special
 from scipy.stats import norm
 
 # An unknown MPLBACKEND would stop the import of matplotlib, and only --show needs it.
@@ -50,7 +49,7 @@ STYLE = {
     "font.family": ["cmr10", "DejaVu Serif"],
     "font.size": 8,
     "legend.frameon": False,
-    "legend.labelspacing": 0.15,
+    "legend.labelspacing": 0.1,
     "lines.linewidth": 0.7,
     "mathtext.fontset": "cm",
     "pdf.fonttype": 42,  # TrueType: journals refuse Type 3
@@ -87,7 +86,7 @@ def plot_model(x, clusters, model, bars=None):
     handles = draw(axes, x, clusters, model, bars)
     axes.margins(x=0)
     axes.set(xlabel="$x$", ylabel="density", ylim=(0, None))
-    figure.legend([*handles.values()], [*handles], loc="outside right upper")
+    figure.legend(list(handles.values()), list(handles), loc="outside right upper")
     return figure
 
 
@@ -97,7 +96,7 @@ def curves(weights, means, varis):
     weights, means, varis = parameters[:, :, None]  # three columns, (k, 1) each
     sds = np.sqrt(varis)
     x = means + sds * np.linspace(-6, 6, 121)  # (k, 1) against (121,) -> (k, 121)
-    x = np.unique(np.clip(x, min(means - 4 * sds), max(means + 4 * sds)))
+    x = np.unique(np.clip(x, np.min(means - 4 * sds), np.max(means + 4 * sds)))
     clusters = weights * gauss(x, means, varis)  # (k, 1) against (m,) -> (k, m)
     return x, clusters, clusters.sum(axis=0)
 
@@ -108,8 +107,7 @@ def main(weights, means, varis, bars=None):
 
 
 # ---- Who came for the homework can stop here. ----
-# ---- The figure of a fit ----
-# A fit is a dictionary of what gmm-em.py printed: see read_fits.
+# ---- The figure of a fit, which is a dictionary: see read_fits ----
 MONO = ["cmtt10", "DejaVu Sans Mono"]  # letters of equal width, for a table
 SWATCH = " " * 5  # as wide as the coloured area at the left of an entry
 
@@ -118,12 +116,12 @@ SWATCH = " " * 5  # as wide as the coloured area at the left of an entry
 def figure_of(fit, view, height=HEIGHT):
     """Return the figure of main with the axes of a view, and the numbers of a fit."""
     figure = main(*fit["mixture"], view.bars)
-    figure.set_figheight(max(height, 0.12 * (fit["k"] + 6)))  # a legend of k + 5 lines
+    figure.set_figheight(max(height, 0.125 * (fit["k"] + 6)))  # a legend of k + 5 lines
     (axes,), (legend,) = figure.axes, figure.legends
     set_view(axes, view, ticks=6)
     number_components(axes, view, *fit["mixture"])
     scores = rf"ll = {fit['ll']:.2f},\ BIC = {fit['bic']:.2f}"
-    axes.set_title(rf"$k = {fit['k']},\ \rm {scores}$", loc="right", size=9, pad=11)
+    axes.set_title(rf"$k = {fit['k']},\ \rm {scores}$", loc="right", size=9, pad=14)
     write_table(legend, fit, view)
     return figure
 
@@ -132,7 +130,7 @@ def set_view(axes, view, ticks):
     """Set the limits of the axes, and about how many ticks they have."""
     axes.set(xlim=(view.low, view.high), ylim=(0, view.top))
     axes.locator_params(nbins=ticks, min_n_ticks=3)
-    # At the left, a power of ten is not below the numbers of the components.
+    # A power of ten stands at the left, where no component has its number.
     axes.yaxis.get_offset_text().set(ha="right", va="bottom")
 
 
@@ -175,8 +173,7 @@ def label_of(fits):
 
 def data_label(fit, view):
     """Return the name of the data, cut if it is long, and the number of its values."""
-    beyond = f" ({view.beyond:,} beyond)" if view.beyond else ""
-    size = f", n = {fit['n']:,}{beyond}"
+    size = f", n = {fit['n']:,}" + (f" ({view.beyond:,} beyond)" if view.beyond else "")
     name = "".join(c if c.isprintable() else "?" for c in Path(fit["data"]).name)
     room = max(8, 36 - len(size))  # letters, for a legend about as wide as its table
     return (name if len(name) <= room else name[: room - 1] + "…") + size
@@ -214,7 +211,9 @@ View = namedtuple("View", "low high top bars beyond")
 def view_of(mixtures, data=None):
     """Return the View of mixtures (weights, means, varis), and of their data if any."""
     lines = [curves(*mixture) for mixture in mixtures]
-    values = quantiles_of(lines) if data is None else data
+    values = data
+    if data is None:
+        values = np.concatenate([quantiles_of(x, model) for x, _, model in lines])
     densities, edges, beyond = histogram(values)
     low, high, highest = edges[0], edges[-1], max(densities)
     peaks = [model[(low < x) & (x < high)].max(initial=0) for x, _, model in lines]
@@ -223,13 +222,10 @@ def view_of(mixtures, data=None):
     return View(low, high, top, None if data is None else (densities, edges), beyond)
 
 
-def quantiles_of(lines):
-    """Return 1000 quantiles of each mixture, which stand for data that is not known."""
-    quantiles = []
-    for x, _, model in lines:
-        shares = cumulative_trapezoid(model, x, initial=0)  # of the mixture, up to x
-        quantiles += np.interp((np.arange(1000) + 0.5) / 1000, shares, x).tolist()
-    return np.array(quantiles)
+def quantiles_of(x, model):
+    """Return 1000 quantiles of a mixture, which stand for data that is not known."""
+    shares = integrate.cumulative_trapezoid(model, x, initial=0)  # of p, below each x
+    return np.interp((np.arange(1000) + 0.5) / 1000, shares, x)
 
 
 def histogram(values):
@@ -315,8 +311,8 @@ def compare(all_series, view):
     for series, column, style in zip(all_series, panels.T, SERIES):
         draw_panels(column, ks, series, lowest, view)
         handles = draw_scores(charts, series, lowest, style)
-        legend = column[0].legend(handles=handles, borderaxespad=1.5, fontsize=7)
-        legend.set(loc="lower center", bbox_to_anchor=(0.5, 1))  # above the panel
+        top = {"loc": "lower center", "bbox_to_anchor": (0.5, 1), "borderaxespad": 1.5}
+        column[0].legend(handles=handles, fontsize=7, **top)
     ticks = ks[:: 1 + len(ks) // 13]  # the labels of more would touch
     charts[0].set_ylabel("ll")
     charts[1].set(ylabel="BIC (filled: lowest)", xlabel="$k$", xticks=ticks)
@@ -443,7 +439,7 @@ def is_data_of(fit, values):
     ll = 0
     for block in np.array_split(values, len(values) // BLOCK + 1):
         logs = norm.logpdf(block.astype(float), means, np.sqrt(varis))
-        ll += logsumexp(logs, b=weights, axis=0).sum()
+        ll += special.logsumexp(logs, b=weights, axis=0).sum()
     return abs(ll - fit["ll"]) <= 1e-3 * fit["n"]  # far from 0, means are rounded
 
 
