@@ -26,15 +26,13 @@ NAMES = [("dié_$x^2$日\udcff.t", "svg"), (240 * "n", "pdf"), ("\f\u2028\x85. "
 UNITS = [(0, 1), (0, 1e-9), (0, 4e7), (0.012, 1e-3), (1.2, 0.3), (5000, 2e-6)]
 UNITS += [(1e5, 0.3), (1.7e9, 1), (1.7e12, 1e3), (-123456, 0.5), (20, 1e-16)]
 STEPS = [(2.54, 1), (5 / 9, 0.1), (1, 1), (0.5, 0.5), (5, 5), (0.4536, 0.1)]
-ARGUMENTS = {  # and the error
+HEIGHTS = [f"fit.txt --height {text}" for text in (0, -1, "nan", "1_0", "２", 1e9)]
+ARGUMENTS = dict.fromkeys(HEIGHTS, "argument --height: ") | {
     "- -": "standard input:1: expected a whole fit, data to bic, found none",
     "gone.txt": "[Errno 2] No such file or directory: 'gone.txt'",
     "fit.txt -o fit.txt": "cannot write fit.txt/data-k2.png: File exists",
-    "fit.txt --format gif": "argument --format: invalid choice: 'gif'",
     "": "expected fits in writeup/fits, found none: make -C writeup",
 }
-for text in "0", "-1", "nan", "inf", "1_0", "２", "1e9":
-    ARGUMENTS[f"fit.txt --height {text}"] = "argument --height: "
 LINES = r"""1 data: \0|2 n: café|2 n: 0|3 k: 2.0|4 tol: 0|5 min_sd: -1|6 restarts: x
 7 seed: ２|8 start: $x^2_$|9 iterations: 1_0|10 weights: 0.2 0.7|10 weights: -1 2
 10 k: 3|11 means: nan 9|11 means: 1_0 9|11 means: 1e308 9|11 means: ２ 9|11 means: 9
@@ -129,16 +127,16 @@ def test_plot_model_draws_every_component_and_the_mixture_on_top(viz):
     hues = np.sort(rgb_to_hsv(colours[:4])[:, 0])
     assert min(np.diff([*hues, hues[0] + 1])) > 0.1, "two of four look the same"
     areas = [area.get_facecolor()[0] for area in axes.collections]
-    keys = [key.get_facecolor()[:3] for key in legend.legend_handles[:k]]
-    assert [(*area[:3],) for area in areas] == keys == colours[:k]
+    assert [(*area[:3],) for area in areas] == colours[:k]
+    assert [key.get_facecolor()[:3] for key in legend.legend_handles[:k]] == colours[:k]
     assert all(0.1 < area[3] < 0.5 for area in areas), "areas hide what is below"
     tops = [area.get_datalim(axes.transData).y1 for area in axes.collections]
     assert tops == pytest.approx(clusters.max(axis=1))
     (outline,) = axes.patches
     assert not outline.get_fill() and axes.lines[k].get_linestyle() == "-"
     assert all(0.4 < a.get_linewidth() < 2 for a in (outline, *axes.lines))
-    assert all(area.get_zorder() < outline.get_zorder() for area in axes.collections)
-    assert all(outline.get_zorder() < line.get_zorder() for line in axes.lines)
+    depths = [a.get_zorder() for a in (*axes.collections, outline, *axes.lines)]
+    assert depths == sorted(depths) and depths[k - 1] < depths[k] < depths[k + 1]
     assert axes.get_xlim() == (-3, 15) and axes.get_ylim()[0] == 0
 
 
@@ -168,10 +166,8 @@ def test_the_legend_has_the_parameters_in_columns_in_any_unit(viz, fit, data):
     (axes,), (legend,) = figure.axes, figure.legends
     assert axes.get_title("right") == r"$k = 2,\ \rm ll = -1.50,\ BIC = 9.00$"
     *found, heads = legend.get_title().get_text().splitlines()
-    assert found == [
-        "best of 9 restarts,",
-        r"tol = $10^{−6}$, $\sigma \geq 0.5$, seed 3",
-    ]
+    settings = r"tol = $10^{−6}$, $\sigma \geq 0.5$, seed 3"
+    assert found == ["best of 9 restarts,", settings]
     assert heads.split() == [r"$\pi$", r"$\mu$", r"$\sigma^2$"]
     rows = legend.get_texts()[:2]
     wanted = [["1", "0.2500", "2.000", "0.2500"], ["2", "0.7500", "-13.29", "28.12"]]
@@ -190,7 +186,7 @@ def test_the_legend_has_the_parameters_in_columns_in_any_unit(viz, fit, data):
 
 
 def test_the_numbers_stand_in_a_row_at_the_means_where_there_is_room(viz, fit):
-    means, varis = [0, 2.02, 2, 5, 6, 9], [1, 1, 1, 1, 1e-8, 1]
+    means, varis = [0, 2.02, 2, 5, 6, 7], [1, 1, 1, 1, 1e-8, 1]
     fit = changed(fit, [0.3, 0.1, 0.395, 0.2, 0.005, 0], means, varis)
     values = np.random.default_rng(0).normal([0, 2, 5], 1, (400, 3)).ravel()
     figure = viz.figure_of(fit, viz.view_of([fit["mixture"]], values))
@@ -198,9 +194,8 @@ def test_the_numbers_stand_in_a_row_at_the_means_where_there_is_room(viz, fit):
     (axes,) = figure.axes
     numbers = {text.get_text(): text.xy[0] for text in axes.texts}
     assert numbers == {"1": 0, "3": 2, "4": 5, "$5^\\uparrow$": 6}
-    bottoms = [text.get_window_extent().y0 for text in axes.texts]
-    assert min(bottoms) >= axes.bbox.y1 and np.ptp(bottoms) < 2
-    assert {text.get_size() for text in axes.texts} == {7}
+    assert all(text.get_window_extent().y0 >= axes.bbox.y1 for text in axes.texts)
+    assert {(text.xy[1], text.get_size()) for text in axes.texts} == {(1, 7)}
 
 
 def test_the_x_axis_is_of_the_bulk_and_what_is_beyond_is_counted(viz, fit, data):
@@ -211,7 +206,7 @@ def test_the_x_axis_is_of_the_bulk_and_what_is_beyond_is_counted(viz, fit, data)
         left, right = np.percentile(sample, [1, 99])
         assert view.low < left and right < view.high
         beyond = np.count_nonzero((sample < view.low) | (sample > view.high))
-        wide_enough = right - left >= 0.5 * (view.high - view.low)
+        wide_enough = right - left >= (view.high - view.low) / 2
         assert wide_enough or (left == right and beyond == 0)
         densities, edges = view.bars
         assert densities @ np.diff(edges) == pytest.approx(1 - beyond / n)
@@ -269,6 +264,8 @@ def test_ticks_are_true_and_no_texts_overlap_in_any_unit(viz, fit, middle, sd):
             size = figure.get_size_inches().tolist()
             assert size == [6.5, 1.5] or (k == 12 and size[1] > 1.5)
             assert axes.bbox.width > 0.28 * figure.bbox.width
+            offset = axes.yaxis.get_offset_text()  # clear of the components' numbers
+            assert offset.get_window_extent().x1 <= axes.bbox.x0 + 1
             box, (low, high) = legend.get_window_extent(), axes.get_xlim()
             assert box.x0 > axes.bbox.x1 and box.y0 > -2
             assert low < min(means) and max(means) < high
@@ -316,9 +313,8 @@ def test_the_comparison_fills_the_lowest_bic_only_and_grows(viz, search):
     assert [len(axes.lines) for axes in panels] == [2, 2, 3, 3, 4, 4, 5, 0]
     assert [axes.get_ylabel() for axes in panels[::2]] == [f"$k = {k}$" for k in "1234"]
     titles = [axes.get_title().partition("=")[2] for axes in panels[4:6]]
-    assert titles == [
-        rf" -{ll}00000000.00,\ BIC\ {b}$" for ll, b in ((2, "= 49.50"), (1, "+7.50"))
-    ]
+    scores = r" -200000000.00,\ BIC\ = 49.50$", r" -100000000.00,\ BIC\ +7.50$"
+    assert titles == [*scores]
     for axes, key in (ll, "ll"), (bic, "bic"):
         lines = [line for line in axes.lines if line.get_mfc() == "none"]
         points = [[[k, own[k][key]] for k in sorted(own)] for own in series]
@@ -326,15 +322,18 @@ def test_the_comparison_fills_the_lowest_bic_only_and_grows(viz, search):
         styles = {(line.get_marker(), line.get_linestyle()) for line in lines}
         assert len(styles) == len(dict(styles)) == len({style for _, style in styles})
         ticks = [tick for tick in axes.get_xticks() if 1 <= tick <= 4]
-        assert ticks == [1, 2, 3, 4] and np.ptp(axes.get_ylim()) >= 1
+        assert ticks == [1, 2, 3, 4]
         filled = [line for line in axes.lines if line not in lines]
         wanted = [[[3, 49.5]]] if key == "bic" else []
         assert [line.get_xydata().tolist() for line in filled] == wanted
-    more = [viz.series_of(search(1, seed, range(1, 14)))[0] for seed in range(5)]
-    large = viz.compare(more, view)
+    more = [search(1, seed, range(1, 14), ll=-1e3 - 1e-5 * seed) for seed in range(5)]
+    large = viz.compare([viz.series_of(own)[0] for own in more], view)
     legible(large)
     boxes = [axes.bbox.size / figure.dpi for axes in large.subfigs[0].axes]
     assert (np.min(boxes, axis=0) > [1.2, 0.4]).all()
+    assert np.ptp(large.subfigs[1].axes[0].get_ylim()) >= 1, (
+        "rounding looks like a climb"
+    )
     lines = large.subfigs[1].axes[0].lines
     assert len({(line.get_marker(), line.get_linestyle()) for line in lines}) == 5
 
@@ -343,18 +342,16 @@ def test_a_series_has_one_search_and_its_label_tells_what_differs(viz, search, c
     fits = search(1e-6, 50, [4, 3]) + search(1e-6, 9, [2]) + search(1e-6, 100, [4])
     fits += search(1e-6, 9, [5], min_sd=0.5) + search(1, 0, [2, 3])
     fits += search(1, 0, [2], seed=3)
-    *_, comparison = dict(viz.figures(fits)).values()
+    *_, (_, comparison) = viz.figures(fits)
     legends = [axes.get_legend() for axes in comparison.subfigs[0].axes[:5]]
     labels = [texts(legend.get_texts())[0].replace("\n", " ") for legend in legends]
     start, tight = "handout's start, tol = $1$", r"restarts, tol = $10^{−6}$"
-    floor = rf"best of 9 {tight}, $\sigma \geq 0.5$"
-    searches = f"best of 9 to 50 {tight}", f"best of 100 {tight}", floor
-    assert labels == [start, f"{start}, seed 3", *searches]
+    searches = [f"best of {count} {tight}" for count in ("9 to 50", 100, 9)]
+    assert labels[:4] == [start, f"{start}, seed 3", *searches[:2]]
+    assert labels[4] == rf"{searches[2]}, $\sigma \geq 0.5$"
     stems = [stem for stem, _ in viz.figures([*fits, *search(0.1, 0, [2])])]
     assert stems == [f"stdin-k{fit['k']}" for fit in fits] + ["stdin-k2"]
-    assert re.fullmatch(
-        "gmm-visualize.py: note: .* 6 series.*\n", capfd.readouterr()[1]
-    )
+    assert " 6 series" in capfd.readouterr().err
 
 
 @pytest.mark.parametrize("kind", ["txt", "gz", "int8.npy", "float16.npy", "column.npy"])
@@ -368,15 +365,13 @@ def test_the_histogram_is_of_the_data_that_the_fit_names(viz, fit, tmp_path, kin
         link.write_text("\ufeff# a comment\n" + "\n".join(map(str, data)), "utf-8")
     ll = norm.logpdf(data.astype(float), 0, 70).sum()
     fit = changed(fit, [1.0], [0], [4900], data=link.name, ll=ll)
-    fit["folder"] = tmp_path / "below"
-    os.chdir("/")
-    found, values = viz.find_data(fit)
-    assert (found, values.tolist()) == (file, data.tolist())
-    assert isinstance(values, np.memmap) == (link.suffix == ".npy")
-    ((stem, figure),) = viz.figures([fit])
-    assert stem == f"{link.stem}-k1" and len(figure.axes[0].patches) == 1
-    os.chdir(tmp_path)
-    assert viz.find_data(fit | {"folder": Path("/")})[0] == file, "not where it is run"
+    for here, folder in ("/", tmp_path / "below"), (tmp_path, Path("/")):
+        os.chdir(here)
+        found, values = viz.find_data(fit | {"folder": folder})
+        assert (found, values.tolist()) == (file, data.tolist())
+        assert isinstance(values, np.memmap) == (link.suffix == ".npy")
+        ((stem, figure),) = viz.figures([fit | {"folder": folder}])
+        assert stem == f"{link.stem}-k1" and len(figure.axes[0].patches) == 1
 
 
 def test_what_is_not_the_data_is_not_drawn_but_noted(viz, fit, data, capfd):
@@ -401,9 +396,8 @@ def test_what_is_not_the_data_is_not_drawn_but_noted(viz, fit, data, capfd):
 
 def test_a_data_file_is_parsed_once_and_found(viz, fit, data, monkeypatch):
     parsed, read = [], np.loadtxt
-    monkeypatch.setattr(
-        np, "loadtxt", lambda *a, **b: parsed.append(a) or read(*a, **b)
-    )
+    count = lambda *a, **b: parsed.append(a) or read(*a, **b)  # noqa: E731
+    monkeypatch.setattr(np, "loadtxt", count)
     os.makedirs("above/fits")
     np.savetxt("above/data.txt", data)
     np.savetxt("above/fits/data.txt", 2 * data)
@@ -444,23 +438,20 @@ def test_read_fits_returns_what_was_printed_also_in_utf_16(viz, em, data, printe
     assert fits[1]["bic"] == pytest.approx(8 * np.log(400) - 2 * ll)
 
 
-@pytest.mark.parametrize("arguments", ARGUMENTS)
-def test_wrong_arguments_get_a_line_and_no_file(called, arguments):
+def test_wrong_arguments_get_a_line_and_no_file(called):
     with open("fit.txt") as file:
         os.dup2(file.fileno(), 0)  # standard input, which has an end
-    code, out, err = called(arguments)
-    wanted = f"gmm-visualize.py: error: {ARGUMENTS[arguments]}"
-    assert err.splitlines()[-1].startswith(wanted)
-    assert (code, out, os.listdir()) == (2, "", ["fit.txt"])
+    for arguments, error in ARGUMENTS.items():
+        code, out, err = called(arguments)
+        assert err.splitlines()[-1].startswith(f"gmm-visualize.py: error: {error}")
+        assert (code, out, os.listdir()) == (2, "", ["fit.txt"])
 
 
 def test_what_is_not_a_fit_is_named_with_its_line(called, printed):
     for case in re.split("[|]|\n(?=[0-9])", LINES):
         number, line = case.split(" ", 1)
-        key, line = (
-            line.partition(" ")[0],
-            line.replace("\\n", "\n").replace("\\0", "\0"),
-        )
+        line = line.replace(r"\n", "\n").replace(r"\0", "\0")
+        key = line.partition(" ")[0]
         bad = re.sub(f"(?m)^{key} .*", lambda _, line=line: line, printed[2])
         Path("bad.txt").write_bytes(bad.encode("latin-1", "replace"))
         code, out, err = called("fit.txt bad.txt")
@@ -509,10 +500,10 @@ def test_settings_of_the_user_change_nothing(data):
     done = shell("$run fit.txt", MPLBACKEND="unknown", PYTHONOPTIMIZE="2")
     assert done == (0, "data-k2.png\n", "")
     assert Path("data-k2.png").read_bytes() == Path("own/data-k2.png").read_bytes()
-    load = (
-        f"import os, runpy; runpy.run_path('{SCRIPT}'); print(os.environ['MPLBACKEND'])"
+    load = f"import os, runpy; runpy.run_path('{SCRIPT}'); print(os.environ)"
+    assert (
+        shell(f'{sys.executable} -c "{load}"', MPLBACKEND="svg")[1].count("'svg'") == 1
     )
-    assert shell(f'{sys.executable} -c "{load}"', MPLBACKEND="svg")[1] == "svg\n"
 
 
 def test_other_runs_full_disks_and_signals_leave_whole_files_only():
@@ -531,14 +522,11 @@ def test_other_runs_full_disks_and_signals_leave_whole_files_only():
     assert sorted(os.listdir()) == whole and Path("data-k2.png").read_bytes() == old
 
 
-@pytest.mark.parametrize("end", ["2>/dev/full", ">&- 2>&- <&-", ">/dev/full"])
-def test_streams_that_are_full_or_closed_cost_no_figure(end):
-    code = 2 if end == ">/dev/full" else 0  # the names of the figures are lost
-    assert shell(f"cat fit.txt fit.txt >two.txt; $run two.txt -o new {end}")[0] == code
-    assert sorted(os.listdir("new"))[1:] == ["data-k2-2.png", "data-k2.png"]
-
-
-def test_a_locale_of_ascii_and_a_deleted_folder(data, printed):
+def test_streams_locales_and_folders_cost_no_figure(data, printed):
+    for i, end in enumerate(["2>/dev/full", ">&- 2>&- <&-", ">/dev/full"]):
+        code = shell(f"cat fit.txt fit.txt >two.txt; $run two.txt -o {i} {end}")[0]
+        assert code == (2 if i == 2 else 0)  # where the names of the figures are lost
+        assert sorted(os.listdir(f"{i}"))[-2:] == ["data-k2-2.png", "data-k2.png"]
     np.savetxt("donné.txt", data)
     Path("fit.txt").write_text(printed[2].replace("data.txt", "donné.txt"), "utf-8")
     plain = {"PYTHONCOERCECLOCALE": "0", "PYTHONUTF8": "0", "LC_ALL": "C"}
