@@ -232,7 +232,7 @@ def refuse_collapse(data, weights, means, varis, iteration, min_sd):
 
 # ---- Restarts ----
 ROUGH_TOL, FINALISTS = 1e-3, 3  # random starts run to ROUGH_TOL, the best 3 to tol
-LOOK_TOL, LOOK_STARTS, LOOK_VALUES = 0.1, 20, 1000  # look_around is rougher still
+LOOK_TOL, LOOK_STARTS, LOOK_VALUES = 0.01, 20, 1000  # look_around is rougher still
 SAME, NEGLIGIBLE = 1e-6, 0.01  # differences of ll that decide nothing, or hardly count
 FEW = 2.95  # fewer points, printed as 2.9 or less, are too few for a cluster
 # An End is where EM stops from start `number` (0: the handout's); loss = -ll. They sort
@@ -459,7 +459,7 @@ def changes_as_one(data, weights, means, varis):
             scale = weight / math.sqrt(2 * math.pi * vari)
             ratios = others + scale * np.exp(np.minimum(log_one, 500))
             changes[i, j] += float((np.log(ratios) * node_weights).sum())
-    return changes
+    return {pair: round(change, 6) + 0.0 for pair, change in changes.items()}
 
 
 def component_notes(data, args, end, told):
@@ -474,7 +474,7 @@ def component_notes(data, args, end, told):
     pairs = []
     for (i, j), change in sorted(changes_as_one(data, weights, means, varis).items()):
         if change > -max(args.tol, NEGLIGIBLE):
-            pairs.append(f"{i + 1} and {j + 1} (as one: ll {round(change, 6):+.2g})")
+            pairs.append(f"{i + 1} and {j + 1} (as one: ll {change:+.2g})")
     if pairs:
         if end.change > NEGLIGIBLE and not told:  # EM was still under way
             remedies.insert(0, "a smaller tol")

@@ -102,7 +102,7 @@ def pairs_that_could_be_one(data, fit, least):
         if fit[0][i] and fit[0][j]:
             change = ll_of(data, *as_one(*fit, i, j)) - ll_of(data, *fit)
             if change > -least:
-                change = round(change, 6)  # what is less is rounding
+                change = round(change, 6) + 0  # what is less is rounding
                 told.append(f"{i + 1} and {j + 1} (as one: ll {change:+.2g})")
     return [f"components that could be one: {', '.join(told)}"] if told else []
 
