@@ -118,6 +118,21 @@ def test_a_collapse_comes_in_the_same_iteration_in_any_unit(em):
     assert len(found) == 1
 
 
+def test_of_several_collapses_the_first_component_is_named(em):
+    data = [*np.linspace(-50, 50, 40), *[1] * 5, *[6] * 7]
+    start = [0.2, 0.4, 0.4], [6, 0, 1], [1e-4, 900, 1e-4]
+    with pytest.raises(em.Collapse, match=r"component 1 .* value 6 .* \(7 of the 52"):
+        em.train(data, 3, 1e-6, start)
+
+
+def test_a_larger_tol_is_advised_where_EM_could_have_stopped_before(em):
+    for iteration, sd in enumerate((0.5, 1, 2), 1):
+        start = [0.5, 0.5], [2, 10 - sd], [4, sd**2]
+        with pytest.raises(em.Collapse, match=f"in iteration {iteration} ") as error:
+            em.train([0, 1, 2, 3, 10], 2, 1e-9, start)
+        assert ("a larger tol" in str(error.value)) == (iteration > 2)
+
+
 @pytest.mark.parametrize("value", ["0", "7.7", "1700000000.25", "-1e+15"])
 def test_a_collapse_is_seen_at_any_offset_and_names_its_value(em, value):
     start = [0.5, 0.5], [float(value)] * 2, [100, 0.01]
