@@ -2,9 +2,9 @@
 # requires-python = ">=3.10"
 # dependencies = ["numpy", "pytest", "scikit-learn", "threadpoolctl"]
 # ///
-"""Measure gmm-em.py against scikit-learn, a plain loop and simpler random starts.
+"""Measure gmm-em.py against scikit-learn, a plain loop and simpler searches.
 
-Usage: python tests/benchmark.py    (under five minutes on two cores that are free;
+Usage: python tests/benchmark.py    (about six minutes on two cores that are free;
                                      needs scikit-learn, and Linux)
 
 Every fit runs on one core. Fits that are compared have the same start and stop at the
@@ -165,7 +165,7 @@ def compare_fits():
 # ---- Restarts and random starts ----
 def our_best(data, k, tol, restarts):
     """Return the ll that gmm-em.py finds with restarts."""
-    return em.best_of(data, k, tol, restarts, 0, 0.0, lambda *_: None)[0][3]
+    return em.best_of(data, k, tol, restarts)[0].fit[3]
 
 
 def their_best(data, k, tol, restarts, init):
@@ -206,6 +206,14 @@ def densities():
 STARTS = 100  # random ones of each rule, in each case
 
 
+def cases():
+    """Yield a density, data, k for 36 cases: six densities, k = 3 or 4, three seeds."""
+    for density, k, seed in itertools.product(densities(), (3, 4), range(3)):
+        name, means, sds, weights = density
+        assert math.isclose(sum(weights), 1), "the density does not integrate to 1"
+        yield name, draw(500, means, sds, weights, seed), k
+
+
 def equal_variances(data, k):
     """Yield random starts of a simpler rule: k values as means, the σ² of all."""
     rng = np.random.default_rng(0)
@@ -214,61 +222,115 @@ def equal_variances(data, k):
         yield np.full(k, 1 / k), means, np.full(k, data.var())
 
 
-def climb(data, k, start):
+def climb(data, k, tol, start):
     """Return the ll from a start, -inf if the fit is left out, and the iterations."""
     steps = []
     try:
-        fit = em.train(data, k, 1e-6, start, report=lambda *step: steps.append(step[0]))
+        fit = em.train(data, k, tol, start, report=lambda *step: steps.append(step[0]))
     except em.Collapse:
         return -math.inf, len(steps)
     return fit[3] if fit[0].min() >= em.FEW / len(data) else -math.inf, len(steps)
 
 
-def search(density, k, seed):
-    """Return in % how likely searches are to find the best fit, and mean iterations.
+def search(data, k, tol, restarts):
+    """Return the ll that gmm-em.py finds, and the iterations of all its starts."""
+    last = {}
+    report = lambda end: last.update({end.number: end.iterations})  # noqa: E731
+    best = em.best_of(data, k, tol, restarts, report=report)[0]
+    return best.fit[3], sum(last.values())
 
-    The searches: the handout's start alone, and for each rule of random starts with 10
-    and with 20 of them; after these two the iterations of such a start.
+
+def chance(hits, starts):
+    """Return the chance that one of so many of STARTS starts is one of the hits."""
+    return 1 - math.comb(STARTS - hits, starts) / math.comb(STARTS, starts)
+
+
+def compare_searches(case):
+    """Return, for each search, whether it finds the best fit, and its iterations.
+
+    After these: for tol = 1 and 1e-6 whether the handout's start ends more than 1 below
+    the best fit, and whether that is said.
     """
-    _, means, sds, weights = density
-    assert math.isclose(sum(weights), 1), "the density does not integrate to 1"
-    data = draw(500, means, sds, weights, seed)
-    handout, *parts = (start for _, start in em.starts(data, k, STARTS, 0))
-    sides = [
-        [climb(data, k, start) for start in starts]
-        for starts in ([handout], equal_variances(data, k), parts)
-    ]
-    best = max(ll for ll, _ in itertools.chain(*sides))
+    _, data, k = case
+    handout = climb(data, k, 1e-6, None)
+    parts = em.random_starts(data, k, STARTS, 0)
+    simple = [climb(data, k, 1e-6, start) for start in equal_variances(data, k)]
+    single = [climb(data, k, 1e-6, start) for start in parts]
+    double = {n: search(data, k, 1e-6, n) for n in (20, 100)}
+    best = max(ll for ll, _ in [handout, *simple, *single, *double.values()])
     assert best > -math.inf, "every fit is to be left out"
-    known, *hits = (sum(ll >= best - 0.01 for ll, _ in side) for side in sides)
-    found = [100 * known]
-    for side, good in zip(sides[1:], hits):
-        for r in (10, 20):
-            missed = math.comb(STARTS - good, r) / math.comb(STARTS, r)
-            found.append(100 if known else 100 * (1 - missed))
-        found.append(statistics.mean(iterations for _, iterations in side))
-    return found
+    known, row = handout[0] > best - 0.01, [handout[0] > best - 0.01, handout[1]]
+    mean = statistics.mean(iterations for _, iterations in single)
+    cost = min(
+        STARTS, round(double[100][1] / mean)
+    )  # so many starts to tol cost as much
+    for ends, count in (simple, 20), (single, 20), (single, cost):
+        hits = sum(ll > best - 0.01 for ll, _ in ends)
+        iterations = statistics.mean(iterations for _, iterations in ends)
+        row += [known or chance(hits, count), count * iterations + handout[1]]
+    for n in (20, 100):
+        row += [double[n][0] > best - 0.01, double[n][1]]
+    for tol in (1.0, 1e-6):
+        try:
+            found, *_, gain = em.best_of(data, k, tol)
+            row += [best - found.fit[3] > 1, gain > 0]
+        except em.Collapse:
+            row += [False, False]
+    return row
 
 
 def compare_starts():
-    """Print how often random starts of both rules find the best fit, by density."""
-    rest = "20, %", "iterations"
-    rules = "equal variances: 10 starts, %", *rest, "parts: 10 starts, %", *rest
-    head("best fit found", "handout alone, %", *rules)
-    table = list(densities())
-    cases = list(itertools.product(table, (3, 4), range(3)))
+    """Print how often searches find the best fit, and poor fits get a word."""
+    head("search", "best fit found, % of cases", "iterations of all starts, mean")
     with ProcessPoolExecutor(CORES) as pool:
-        found = np.array(list(pool.map(search, *zip(*cases))))
-    found = found.reshape(len(table), -1, found.shape[1]).mean(axis=1)
-    names = [*(name for name, *_ in table), f"all {len(cases)} cases"]
-    for name, means in zip(names, [*found, found.mean(axis=0)]):
-        row(name, *(f"{mean:,.0f}" for mean in means))
+        found = np.array(list(pool.map(compare_searches, cases())), float)
+    names = [
+        "handout's start alone",
+        "20 starts at random values, with the σ² of all",
+        "20 starts as those of gmm-em.py, all to tol",
+        "as many of these as cost what 100 in two stages cost",
+        "gmm-em.py --restarts 20",
+        "gmm-em.py --restarts 100",
+    ]
+    means = found[:, :12].mean(axis=0).reshape(6, 2)
+    for name, (share, iterations) in zip(names, means):
+        row(name, f"{100 * share:.0f}", f"{iterations:,.0f}")
+    head("fit from the handout's start", "more than 1 below", "said", "said of others")
+    for tol, (poor, told) in zip(("1", "1e-6"), found[:, 12:].T.reshape(2, 2, -1)):
+        said = poor * told
+        counts = f"{poor.sum():.0f}", f"{said.sum():.0f}", f"{(told - said).sum():.0f}"
+        row(f"tol = {tol}", *counts)
     print(f"""
-A case is 500 values (three seeds) of a density of Marron and Wand, k = 3 or 4, tol =
-1e-6. The best fit is that of the highest ll from the handout's start and {STARTS}
-random ones of each rule, without fits that gmm-em.py leaves out. It is found where the
-handout's start or one of 10 or 20 random ones comes within 0.01: the mean over the
-cases of the share of all choices of so many of the {STARTS} in which one does.""")
+Each of the {len(found)} cases is 500 values of a density of Marron and Wand (six
+densities, three seeds), k = 3 or 4, tol = 1e-6. The best fit is that of the highest ll
+from the handout's start, {STARTS} random ones of both rules and the searches, without
+fits that gmm-em.py leaves out. It is found where a start comes within 0.01. Of searches
+that take every start to tol, this is the mean over all choices of their starts from the
+{STARTS}. The handout's start is one of the starts of every search.""")
+
+
+# ---- Digits ----
+def digits_right(case):
+    """Return the right digits of every weight with a tol of 1e-6, 1e-8 and 1e-10."""
+    _, data, k = case
+    exact = em.best_of(data, k, 1e-13, 20)[0].fit
+    right = []
+    for tol in (1e-6, 1e-8, 1e-10):
+        weights, *_, ll = em.best_of(data, k, tol, 20)[0].fit
+        same = abs(ll - exact[3]) < 0.001  # the fit is the same one
+        error = abs(np.sort(weights) / np.sort(exact[0]) - 1).max()
+        right.append(-math.log10(2 * error + 1e-16) if same else math.nan)
+    return right
+
+
+def show_digits():
+    """Print what share of fits have so many right digits of every weight."""
+    with ProcessPoolExecutor(CORES) as pool:
+        right = np.array(list(pool.map(digits_right, cases())))
+    head("tol, --restarts 20", *(f"{n} digits right, % of fits" for n in (2, 3, 4)))
+    for tol, found in zip(("1e-6", "1e-8", "1e-10"), right.T):
+        found = found[np.isfinite(found)]
+        row(tol, *(f"{100 * np.mean(found >= n):.0f}" for n in (2, 3, 4)))
 
 
 # ---- Costs ----
@@ -296,10 +358,18 @@ def show_costs(folder):
         (one, few), (two, many) = race(5, (ours, data, 4, 1.0), (ours, data, 4, 1e-4))
         cost = duration((two - one) / (many - few))
         row(f"one more iteration, {n:,} values, k = 4", cost, "", "")
-    fit = wall(sys.executable, SCRIPT, DATA, "4", "1")
     bare = wall(sys.executable, "-c", "import numpy")
     other = f"`import numpy` {duration(bare)}"
-    row("`python gmm-em.py data.txt 4 1`", duration(fit), other, digits(fit / bare))
+    for look in [], ["--restarts", "0"]:
+        fit = wall(sys.executable, SCRIPT, DATA, "4", "1", *look)
+        name = " ".join(["`python gmm-em.py data.txt 4 1", *look]) + "`"
+        row(name, duration(fit), other, digits(fit / bare))
+    for n in (400, 10**6, 10**7):
+        data, k4 = em.condense(like_data_txt(n)), (4, 1.0)
+        calls = (em.look_around, data, *k4, 0, 0.0), (ours, data, *k4)
+        (look, _), (fit, _) = race(5, *calls)
+        name, other = f"look around, {n:,} values, k = 4", f"the fit {duration(fit)}"
+        row(name, duration(look), other, digits(look / fit))
 
     array, text = folder / "data.npy", folder / "data.txt"
     np.save(array, like_data_txt(10**7))
@@ -310,7 +380,7 @@ def show_costs(folder):
     row(name, f"{most:.0f} MB", other, f"+{most - least:.0f} MB")
     np.savetxt(text, like_data_txt(10**6), fmt="%.6f")
     (read, _), (loadtxt, _) = race(5, (em.read_data, text), (np.loadtxt, text))
-    name, other = "reading 1,000,000 lines, condensed", f"`loadtxt` {duration(loadtxt)}"
+    name, other = "reading 1,000,000 lines", f"`loadtxt` {duration(loadtxt)}"
     row(name, duration(read), other, digits(read / loadtxt))
 
 
@@ -323,4 +393,5 @@ if __name__ == "__main__":
         compare_fits()
         compare_restarts()
         compare_starts()
+        show_digits()
         show_costs(Path(folder))
