@@ -95,6 +95,28 @@ def viz():
 
 
 @pytest.fixture
+def scripted(em, monkeypatch):
+    """Return scripted(outcomes, change): train returns or raises them, one by one."""
+
+    def scripted(outcomes, change=0.0):
+        left = iter(outcomes)
+
+        def train(data, k, tol, start=None, min_sd=0.0, report=None):
+            outcome = next(left)
+            if isinstance(outcome, Exception):
+                raise outcome
+            *fit, ll = outcome
+            for iteration in (1, 2):  # the second one changes ll by `change`
+                report(iteration, change, *fit, ll - change * (2 - iteration))
+            return *fit, ll
+
+        monkeypatch.setattr(em, "train", train)
+        return left
+
+    return scripted
+
+
+@pytest.fixture
 def command(em, monkeypatch, capfd, tmp_path):
     """Return command(*arguments) -> exit code, stdout, stderr, run here in tmp_path."""
     monkeypatch.chdir(tmp_path)

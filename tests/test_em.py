@@ -161,44 +161,26 @@ def test_random_starts_climb_roughly_and_the_best_three_go_on(em, data):
     assert len(counts) > 10, "there is no second stage at 1e-3"
 
 
-def fake(em, monkeypatch, fits):
-    """Let train return these fits, or raise them, one after the other."""
-    left = iter(fits)
+def test_ties_few_points_and_collapses(em, scripted):
+    def fit(ll, smallest=0.5):
+        return np.array([1 - smallest, smallest]), np.array([9.0, 5.0]), np.ones(2), ll
 
-    def train(*_, **__):
-        fit = next(left)
-        if isinstance(fit, Exception):
-            raise fit
-        report = _[5]
-        report(1, math.inf, *fit)
-        return fit
-
-    monkeypatch.setattr(em, "train", train)
-
-
-SOUND, FEW = [0.5, 0.5], [0.99, 0.01]  # of 200 values: 2 points
-
-
-def test_ties_few_points_and_collapses(em, monkeypatch):
-    def fit(ll, weights=SOUND, means=(9.0, 5.0)):
-        return np.array(weights), np.array(means), np.ones(2), ll
-
-    collapse = em.Collapse("it collapsed", 3, 0.0)
-    cases = [  # the handout's fit, the rough ones, those that go on, and the winner
-        ([fit(2), fit(1), fit(2.0000005), fit(1), fit(2.0000005), fit(1), fit(1)], 0),
-        ([fit(2), fit(1), fit(4), fit(3), fit(4), fit(4.0000005), fit(1)], 2),
-        ([fit(2), fit(9, FEW), fit(3), fit(1), fit(3), fit(1), fit(9, FEW)], 2),
-        ([fit(5, FEW), fit(1), fit(3), fit(1), fit(3), fit(1), fit(1)], 2),
-        ([fit(5, FEW), fit(4, FEW), *2 * [collapse], fit(6, FEW)], 1),
-        ([fit(2), fit(3), fit(4), fit(5), collapse, fit(8, FEW), fit(4)], 1),
-        ([*3 * [collapse], fit(3), fit(4)], 3),
+    few, collapse = 0.01, em.Collapse("it collapsed", 3, 0.0)  # 0.01 of 200 values
+    cases = [  # the winner; the handout's fit, the rough ones, and those that go on
+        (0, [fit(2), fit(1), fit(2.0000005), fit(1), fit(2.0000005), fit(1), fit(1)]),
+        (2, [fit(2), fit(1), fit(4), fit(3), fit(4), fit(4.0000005), fit(1)]),
+        (2, [fit(2), fit(9, few), fit(3), fit(1), fit(3), fit(1), fit(9, few)]),
+        (2, [fit(5, few), fit(1), fit(3), fit(1), fit(3), fit(1), fit(1)]),
+        (1, [fit(5, few), fit(4, few), *2 * [collapse], fit(6, few)]),
+        (1, [fit(2), fit(3), fit(4), fit(5), collapse, fit(8, few), fit(4)]),
+        (3, [*3 * [collapse], fit(3), fit(4)]),
     ]
-    for fits, winner in cases:
-        fake(em, monkeypatch, fits)
+    for winner, fits in cases:
+        left = scripted(fits)
         end, *_ = em.best_of(np.arange(200.0), 2, 1e-6, 3)
-        assert end.number == winner
+        assert (end.number, list(left)) == (winner, [])
         assert list(end.fit[1]) == ([9, 5] if winner == 0 else [5, 9])
-    fake(em, monkeypatch, 4 * [collapse])
+    scripted(4 * [collapse])
     with pytest.raises(em.Collapse, match="each of 4 starts ended so"):
         em.best_of(np.arange(200.0), 2, 1e-6, 3)
 
