@@ -96,13 +96,17 @@ def viz():
 
 @pytest.fixture
 def scripted(em, monkeypatch):
-    """Return scripted(outcomes, change): train returns or raises them, one by one."""
+    """Return scripted(outcomes, change): train returns or raises them, one by one.
+
+    It returns the list to which every call adds its tol and its start.
+    """
 
     def scripted(outcomes, change=0.0):
-        left = iter(outcomes)
+        calls = []
 
         def train(data, k, tol, start=None, min_sd=0.0, report=None):
-            outcome = next(left)
+            calls.append((tol, start))
+            outcome = outcomes[len(calls) - 1]
             if isinstance(outcome, Exception):
                 raise outcome
             *fit, ll = outcome
@@ -111,7 +115,7 @@ def scripted(em, monkeypatch):
             return *fit, ll
 
         monkeypatch.setattr(em, "train", train)
-        return left
+        return calls
 
     return scripted
 
