@@ -232,7 +232,7 @@ def refuse_collapse(data, weights, means, varis, iteration, min_sd):
 
 # ---- Restarts ----
 ROUGH_TOL, FINALISTS = 1e-3, 3  # random starts run to ROUGH_TOL, the best 3 to tol
-LOOK_TOL, LOOK_STARTS, LOOK_VALUES = 0.01, 20, 1000  # look_around is rougher still
+LOOK_TOL, LOOK_STARTS, LOOK_VALUES, LOOK_FEW = 0.01, 20, 1000, 10  # for look_around
 SAME, NEGLIGIBLE = 1e-6, 0.01  # differences of ll that decide nothing, or hardly count
 FEW = 2.95  # fewer points, printed as 2.9 or less, are too few for a cluster
 # An End is where EM stops from start `number` (0: the handout's); loss = -ll. They sort
@@ -256,14 +256,14 @@ def random_starts(data, k, count, seed):
         yield weights, means, np.maximum(varis, LEAST_VARI)
 
 
-def climb(data, k, tol, begun, min_sd, report):
+def climb(data, k, tol, begun, min_sd, report, least=FEW):
     """Return the End that EM reaches from `begun`: an End, or a start put into one."""
     end = begun
 
     def step(iteration, _, *fit):
         """Make the next End: iterations and the change of ll go on from `begun`."""
         nonlocal end
-        rank, loss = int(len(data.values) * fit[0].min() < FEW), -fit[3]
+        rank, loss = int(len(data.values) * fit[0].min() < least), -fit[3]
         iterations, change = begun.iterations + iteration, end.loss - loss
         end = End(rank, loss, begun.number, iterations, change, fit)
         if report:
@@ -279,11 +279,11 @@ def climb(data, k, tol, begun, min_sd, report):
 def search(sample, data, k, tols, count, most, seed, min_sd, report=None):
     """Return the Ends of random starts on a sample, then of the best `most` on data."""
     rough, finals = [], []
+    least = FEW if sample is data else LOOK_FEW  # fewer may be chance in a sample
     for number, start in enumerate(random_starts(sample, k, count, seed), 1):
         begun = HANDOUT._replace(number=number, fit=start)
-        rough.append(climb(sample, k, tols[0], begun, min_sd, report))
-    rough.sort()
-    for end in rough:
+        rough.append(climb(sample, k, tols[0], begun, min_sd, report, least))
+    for end in sorted(rough):
         if end.rank == 2 or sum(final.rank <= end.rank for final in finals) >= most:
             break  # enough finals are of this rank or a better one
         finals.append(climb(data, k, tols[1], end, min_sd, report))

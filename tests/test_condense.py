@@ -106,6 +106,13 @@ def test_condensing_begins_at_4096_values_and_ignores_empty_components(em, point
     assert points[-1] < N / 100
 
 
+@pytest.mark.parametrize("seed", [0, 1, 5])  # the sample alone has a needle
+def test_a_look_goes_seldom_over_all_values(em, points, seed):
+    data = em.condense(np.random.default_rng(seed).normal(0, 1, N))
+    assert em.look_around(data, 9, 1.0, 0, 0.0).rank == 0
+    assert sum(points) < 5 * N
+
+
 def test_a_step_keeps_its_digits_from_wide_to_narrow_and_with_steep_gammas(em):
     rng = np.random.RandomState(0)
     wide = np.append(rng.normal(0, 1e3, N), rng.normal(5e8, 1e8, N))
