@@ -157,9 +157,9 @@ def test_ties_few_points_and_collapses(em, scripted):
         tols, starts = zip(*calls)  # random starts climb roughly, and the best go on
         assert tols == (1e-6, *3 * [1e-3], *[1e-6] * (len(fits) - 4))
         assert starts[0] is None and None not in starts[1:]
-    calls = scripted([fit(2), *5 * [fit(1)]])
-    em.best_of(np.arange(200.0), 2, 1e-3, 5)
-    assert len(calls) == 6, "there is no second stage at 1e-3"
+    calls = scripted([fit(2), *4 * [fit(1)], fit(2.00001)])
+    end, *_ = em.best_of(np.arange(200.0), 2, 1e-3, 5)
+    assert end.number == 5 and len(calls) == 6, "there is no second stage at 1e-3"
     scripted(4 * [collapse])
     with pytest.raises(em.Collapse, match="each of 4 starts ended so"):
         em.best_of(np.arange(200.0), 2, 1e-6, 3)
