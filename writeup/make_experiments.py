@@ -1,10 +1,11 @@
 """Run what the writeup needs beyond the fits of gmm-em.py, and print it as JSON.
 
 Usage: python make_experiments.py NAME > experiments/NAME.json
-NAME is heldout, restarts, spike or starts.
+NAME is heldout, seeds, spikes or starts.
 """
 
 import importlib.util
+import itertools
 import json
 import sys
 from pathlib import Path
@@ -13,7 +14,7 @@ import numpy as np
 
 ROOT = Path(__file__).resolve().parent.parent
 KS = 2, 3, 4, 5, 6
-SEED = 0
+TOL, RESTARTS = 1e-6, 100  # of the best fits, wherever the writeup speaks of them
 LAST = 20  # the last iteration that is drawn
 
 
@@ -37,13 +38,11 @@ def middle_of_gap(data):
     return low, high, (low + high) / 2
 
 
-def spread(data, k):
-    """Return k means spread from the smallest to the largest value."""
-    return np.linspace(data.min(), data.max(), k)
-
-
 def shifted(data, k, shift):
-    """Return the handout's means, shifted to the left by a share of their distance."""
+    """Return the handout's means, shifted to the left by a share of their distance.
+
+    Shifted by all of it, they begin at the smallest value, and none is at the largest.
+    """
     low, high = data.min(), data.max()
     return low + (np.arange(1, k + 1) - shift) * (high - low) / k
 
@@ -68,27 +67,31 @@ def path(data, k, tol, means):
     return np.array(path), lls
 
 
+def best_fit(data, k, seed):
+    """Return the weights, means, varis and ll of the best of the starts."""
+    best, *_ = em.best_of(data, k, TOL, RESTARTS, seed)
+    return best.fit
+
+
 def starts(data, steps=100):
     """Return where EM ends from means other than the handout's, and with other tol.
 
-    The ll of an end are those with tol = 1 and 1e-6, None for a collapse.
+    The ll of an end are those with tol = 1 and TOL; None stands for a collapse.
     """
     middle, tols = middle_of_gap(data)[2], (1e-2, 1e-3)
 
     def end(k, means):
-        lls, tight = (path(data, k, tol, means)[1] for tol in (1, 1e-6))
+        lls, tight = (path(data, k, tol, means)[1] for tol in (1, TOL))
         left, nearest = sum(means < middle), min(abs(means - middle))
         return {
             "left": int(left),
             "nearest": round(nearest, 3),
-            "iterations": len(lls),
             "ll": [ll and round(ll, 6) for ll in (lls[-1], tight[-1])],
         }
 
     shifts = np.linspace(0, 1, steps + 1)
     return {
-        "spread": end(4, spread(data, 4)),
-        "centres": end(4, shifted(data, 4, 0.5)),
+        "first": {k: end(k, shifted(data, k, 1)) for k in (2, 4, 5)},
         "steps": steps,
         "shifted": {k: [end(k, shifted(data, k, x)) for x in shifts] for k in (4, 5)},
         "tols": tols,
@@ -96,67 +99,58 @@ def starts(data, steps=100):
     }
 
 
-def restarts(data, tol=1e-6, counts=(50, 50, 500, 500, 500)):
-    """Return where each random start ends: ll, and points of the smallest component."""
-    ends = {k: [] for k in KS}
-    for k, count in zip(KS, counts):
-        for name, start in em.starts(data, k, count, SEED):
-            if name == "handout":
-                continue
-            try:
-                weights, _, _, ll = em.train(data, k, tol, start)
-                points = len(data) * weights.min()
-                ends[k].append((round(ll, 6), round(points, 6)))
-            except em.Collapse:
-                ends[k].append(None)
-    return {"seed": SEED, "tol": tol, "few": em.FEW, "ends": ends}
+def seeds(data, count=20):
+    """Return the ll of the best fit of each k with each of some seeds."""
+    found = {k: [best_fit(data, k, seed)[3] for seed in range(count)] for k in KS}
+    return {"ll": {k: np.round(lls, 6).tolist() for k, lls in found.items()}}
 
 
-def best_fit(data, k, tol, restarts, seed):
-    """Return the weights, means, varis and ll of the best of the starts."""
-    return em.best_of(data, k, tol, restarts, seed, 0.0, lambda *step: None)[0]
+def spikes(data):
+    """Return where four components and a spike on two neighbouring values end.
 
-
-def spike(data, tol=1e-6, sd=1e-3):
-    """Return the fit that four components and a narrow fifth end at.
-
-    The four start where restarts have brought them, the fifth on the two closest
-    distinct values.
+    The four start where the best fit has them. The spike starts halfway between the
+    two values, its σ half their distance. The ll of a collapse is None.
     """
-    weights, means, varis, _ = best_fit(data, 4, tol, 50, SEED)
-    values = np.unique(data)
-    nearest = np.argmin(np.diff(values))
-    pair = values[nearest : nearest + 2]
-    share = 2 / len(data)
-    start = [*weights * (1 - share), share], [*means, pair.mean()], [*varis, sd**2]
-    fit = em.train(data, 5, tol, start)
-    lists = (np.array(values).tolist() for values in fit)
-    keys = "weights", "means", "varis", "ll"
-    return {"start sd": sd, "pair": pair.tolist()} | dict(zip(keys, lists))
+    weights, means, varis, _ = best_fit(data, 4, seed=0)
+    values, share = np.unique(data), 2 / len(data)
+    lls, fits = [], []
+    for low, high in itertools.pairwise(values):
+        mean, sd = (low + high) / 2, (high - low) / 2
+        start = [*weights * (1 - share), share], [*means, mean], [*varis, sd**2]
+        try:
+            fit = em.train(data, 5, TOL, start)
+            lls.append(round(fit[3], 6))
+            fits.append((fit[3], [low, high], [each.tolist() for each in fit[:3]]))
+        except em.Collapse:
+            lls.append(None)
+    _, pair, best = max(fits)
+    return {"ll": lls, "pair": pair, "best": best}
 
 
-def heldout(data, tol=1e-3, restarts=20, folds=10, splits=10):
-    """Return, for each k and split, the ll of every fold under the fit to the others.
+def heldout(data, folds=10, splits=5):
+    """Return the ll of held-out values for each k: of each split, and of each value.
 
-    Every fit has random starts of its own.
+    A split holds every value out once, with the others of one of its folds. Every fit
+    has random starts of its own. The ll of a value is the mean of those of the splits.
     """
-    rng = np.random.default_rng(SEED)
-    lls = {k: np.zeros((splits, folds)) for k in KS}
+    rng = np.random.default_rng(0)
+    lls = {k: np.zeros((splits, len(data))) for k in KS}
     for split in range(splits):
-        parts = np.array_split(rng.permutation(data), folds)
-        for fold, part in enumerate(parts):
-            rest = np.concatenate(parts[:fold] + parts[fold + 1 :])
+        for part in np.array_split(rng.permutation(len(data)), folds):
+            rest = np.delete(data, part)
             for k in KS:
-                seed = int(rng.integers(2**32))
-                weights, means, varis, _ = best_fit(rest, k, tol, restarts, seed)
-                ll = em.log_likelihood(part, weights, means, varis)
-                lls[k][split, fold] = ll
-    lists = {k: lls[k].tolist() for k in KS}
-    return {"seed": SEED, "tol": tol, "restarts": restarts, "ll": lists}
+                *fit, _ = best_fit(rest, k, seed=int(rng.integers(2**32)))
+                for j in part:
+                    lls[k][split, j] = em.log_likelihood(data[[j]], *fit)
+    return {
+        "folds": folds,
+        "splits": {k: lls[k].sum(axis=1).round(6).tolist() for k in KS},
+        "values": {k: lls[k].mean(axis=0).round(6).tolist() for k in KS},
+    }
 
 
 if __name__ == "__main__":
-    names = {"heldout": heldout, "restarts": restarts, "spike": spike, "starts": starts}
+    names = {"heldout": heldout, "seeds": seeds, "spikes": spikes, "starts": starts}
     results = names[sys.argv[1]](np.loadtxt(ROOT / "data.txt"))
     lines = (f'"{key}": {json.dumps(value)}' for key, value in results.items())
     print("{" + ",\n".join(lines) + "}")

@@ -1,4 +1,4 @@
-"""Draw how the means move in each iteration, from the handout's start and another.
+"""Draw how the means move in each iteration, from the handout's start and another one.
 
 Usage: python make_paths.py figures/paths.pdf
 """
@@ -12,11 +12,11 @@ from make_experiments import (
     KS,
     LAST,
     ROOT,
+    TOL,
     load,
     middle_of_gap,
     path,
     shifted,
-    spread,
 )
 
 STYLE = load("gmm-visualize").STYLE  # a component has its colour of the other figures
@@ -28,7 +28,7 @@ def draw(axes, data, k, means):
     axes.pcolormesh(edges, [0, LAST + 1], [counts], cmap="Greys", vmax=2 * counts.max())
     axes.axvline(middle_of_gap(data)[2], color="0.5", lw=0.8, ls=(0, (4, 2)))
     stop = len(path(data, k, 1, means)[1])  # the iteration after which tol = 1 ends
-    paths = path(data, k, 1e-6, means)[0][: LAST + 1, 1]
+    paths = path(data, k, TOL, means)[0][: LAST + 1, 1]
     for i, means in enumerate(paths.T):  # of one component, by iteration
         style = {"color": f"C{i}", "lw": 1.2}
         axes.plot(means[: stop + 1], range(stop + 1), "-", **style)
@@ -38,25 +38,16 @@ def draw(axes, data, k, means):
     axes.set_xlabel("$x$")
 
 
-def count_sides(axes, data):
-    """Write how many values there are on either side of the widest gap."""
-    middle = middle_of_gap(data)[2]
-    for count, align in (sum(data < middle), "right"), (sum(data > middle), "left"):
-        place = middle + (0.8 if align == "left" else -0.8), LAST - 2
-        axes.text(*place, f"{count}\nvalues", size=6.5, ha=align, va="center")
-
-
 def main(target):
-    """Save the figure for k = 2 to 6, and for the other start of k = 4."""
+    """Save the figure for k = 2 to 6, and for k = 4 with the means shifted."""
     data = np.loadtxt(ROOT / "data.txt")
     with matplotlib.rc_context(STYLE):
         figure, row = plt.subplots(1, 6, figsize=(6.5, 2.15), sharex=True, sharey=True)
         for k, axes in zip(KS, row):
             draw(axes, data, k, shifted(data, k, 0))
             axes.set_title(f"$k = {k}$", pad=8, size="medium")
-        draw(row[-1], data, 4, spread(data, 4))
-        row[-1].set_title("$k = 4$, spread", pad=8, size="medium")
-        count_sides(row[0], data)
+        draw(row[-1], data, 4, shifted(data, 4, 1))
+        row[-1].set_title("$k = 4$, shifted", pad=8, size="medium")
         row[0].set_ylim(LAST + 1, 0)
         row[0].set_yticks(range(0, LAST + 1, 5))
         row[0].set_ylabel("iteration")
