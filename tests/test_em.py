@@ -119,9 +119,16 @@ def test_train_runs_on_the_functions_a_grader_calls(em, data, monkeypatch):
 # ---- Restarts ----
 def best(em, data, k, tol, restarts, min_sd=0.0):
     """Return what em.best_of does, and the ll of each iteration of each start."""
-    lls = {}
-    report = lambda end: lls.setdefault(end.number, []).append(end.fit[3])  # noqa: E731
-    return *em.best_of(data, k, tol, restarts, 0, min_sd, report), lls
+    lls, changes = {}, {}
+
+    def report(end):
+        lls.setdefault(end.number, []).append(end.fit[3])
+        changes.setdefault(end.number, []).append(end.change)
+
+    found = em.best_of(data, k, tol, restarts, 0, min_sd, report)
+    for number in lls:  # also where the second stage begins
+        np.testing.assert_array_equal(changes[number][1:], np.diff(lls[number]))
+    return *found, lls
 
 
 def test_of_all_starts_the_one_of_highest_ll_wins_from_either_stage(em, data):
@@ -131,7 +138,6 @@ def test_of_all_starts_the_one_of_highest_ll_wins_from_either_stage(em, data):
         assert end.fit[3] == pytest.approx(highest, abs=1e-6)
         assert em.log_likelihood(data, *end.fit[:3]) == pytest.approx(end.fit[3])
         assert (end.iterations, len(latest)) == (len(lls[end.number]), 10)
-        assert end.change == pytest.approx(np.diff(lls[end.number])[-1], abs=1e-12)
     assert best(em, data, 1, 1, 3)[0].number == 0, "of the same fits it is the first"
 
 
@@ -149,13 +155,14 @@ def test_ties_few_points_and_collapses(em, scripted):
         (1, [fit(2), fit(3), fit(4), fit(5), collapse, fit(8, few), fit(4)]),
         (3, [*3 * [collapse], fit(3), fit(4)]),
     ]
-    for winner, fits in cases:
-        calls = scripted(fits)
-        end, *_ = em.best_of(np.arange(200.0), 2, 1e-6, 3)
+    more = [fit(2), *map(fit, (3, 4, 5, 6)), collapse, fit(8, few), fit(8, few), fit(7)]
+    for winner, fits in [*cases, (1, more)]:
+        calls, restarts = scripted(fits), 4 if fits is more else 3
+        end, *_ = em.best_of(np.arange(200.0), 2, 1e-6, restarts)
         assert end.number == winner
         assert list(end.fit[1]) == ([9, 5] if winner == 0 else [5, 9])
         tols, starts = zip(*calls)  # random starts climb roughly, and the best go on
-        assert tols == (1e-6, *3 * [1e-3], *[1e-6] * (len(fits) - 4))
+        assert tols == (1e-6, *restarts * [1e-3], *[1e-6] * (len(fits) - restarts - 1))
         assert starts[0] is None and None not in starts[1:]
     calls = scripted([fit(2), *4 * [fit(1)], fit(2.00001)])
     end, *_ = em.best_of(np.arange(200.0), 2, 1e-3, 5)
