@@ -104,6 +104,7 @@ UNFITTABLE = [  # values, k, tol and options, and how the error ends, with its \
     ("2 3 4 5 6 90 90", "2 1", f"component 2 collapsed {LONE}{FEWER}{FLOOR}"),
     ("2 3 4 5 6 90 90", "2 1 --min-sd 1e-15", f"{LONE}{FEWER}{LARGER}"),
     ("1 2 3 4", "4 1e-9", f"{FEWER} or a larger tol{FLOOR}"),
+    ("2 3 4 5 6 90", "2 1e-6 --restarts 10", f"or a larger tol{FLOOR}"),  # of others
     *((MARKS, f"3 1e-6{look}", f"{FEWER}{BOTH}{FLOOR}") for look in LOOKS),
     ("1 2 3 4", "4 1e-9 --restarts 3", f"{ENDED}{FLOOR}"),
 ]

@@ -172,6 +172,28 @@ def test_ties_few_points_and_collapses(em, scripted):
         em.best_of(np.arange(200.0), 2, 1e-6, 3)
 
 
+def test_a_look_is_rough_and_tells_by_how_much_another_start_ends_higher(em, scripted):
+    def fit(ll, smallest=0.5):
+        return np.array([1 - smallest, smallest]), np.array([9.0, 5.0]), np.ones(2), ll
+
+    cases = [  # tol, the end of the look, the handout's, and the gain that is told
+        (1e-6, fit(1.5), fit(0), 1.5),
+        (1e-6, fit(0.9), fit(0), 0),
+        (5, fit(4), fit(0), 0),
+        (5, fit(6), fit(0), 6),
+        (1e-6, fit(9, 0.01), fit(0), 0),  # restarts would leave it out
+        (1e-6, fit(9, 0.01), fit(0, 0.01), 9),
+    ]
+    for tol, seen, handout, gain in cases:
+        went_on = 1 if min(seen[0]) > 0.1 else 20  # until one has enough points
+        calls = scripted([*20 * [fit(-1)], *went_on * [seen], handout])
+        *_, found = em.best_of(np.arange(200.0), 2, tol)
+        tols, starts = zip(*calls)
+        rough, two_iterations = 20 * [max(tol, 0.01)], went_on * [np.finfo(float).max]
+        assert tols == (*rough, *two_iterations, tol)
+        assert found == gain and starts[-1] is None and None not in starts[:-1]
+
+
 @pytest.mark.parametrize("unit", [1.0, 2.0**-246])
 def test_random_starts_are_the_moments_of_parts_of_a_sample(em, unit):
     values = unit * np.resize([0, 1], 3000)  # a part has the variance m (1 - m)

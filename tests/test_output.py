@@ -105,7 +105,7 @@ MIXTURES = [  # weights, means, varis, and a note other than that on pairs
     ([0.5, 0.5], [3, 3.3], [4, 4], ""),  # worth less than 0.01
     ([0.2, 0.5, 0.3], [3.01, 9, 3], [1, 1, 1], ""),
     ([0.4, 0.3, 0.3], [3, 3.01, 3.02], [1, 1, 1], ""),
-    ([0.45, 0.1, 0.45], [2.9, 3, 3.1], [4, 1e-4, 4], ""),  # a line on a background
+    ([0.45, 0.1, 0.45], [2.75, 3, 3.25], [4, 1e-4, 4], ""),  # a line on a background
     ([0.5, 0.5], [3, 3], [1, 25], ""),  # one in the other
     ([0.96, 0.02, 0.02], [0, 30, 30.001], [1, 1, 1], f"{ON_FEW}2 (2.0), 3 (2.0)"),
     ([1, 0, 0], [0, 0, 9], [1, 1, 1], f"{EMPTY}2, 3"),
@@ -162,7 +162,7 @@ def test_what_the_other_starts_tell(em, notes_of):
         return weights, means, varis, ll_of(data, *fit) + higher
 
     cases = [  # tol, what the random starts lead to, and the only note if any
-        (1e-6, [end(-0.02), end(-5)], alone),
+        (1e-6, [end(-0.02), end(-5), end(-0.005, 0.01)], alone),
         (1e-3, [end(-0.02), end(-5)], None),  # there is no second stage that could tell
         (1e-6, [end(-0.005), end(-1, 0.01)], None),
         (
@@ -176,8 +176,10 @@ def test_what_the_other_starts_tell(em, notes_of):
         after = ends + [end for end in ends if end is not lost] * (tol < 1e-3)
         found, _ = notes_of(data, fit, "--restarts", len(ends), tol=tol, after=after)
         assert len(found) == bool(note) and all(note in line for line in found)
-    found, _ = notes_of(data, fit, "--restarts", 0, "--min-sd", 1)
-    assert found == ["components whose σ is at the floor: 1, 2"]
+    for weights, which in ([0.5, 0.5], "1, 2"), ([1, 0], "1"):
+        mixture = [weights, means, varis]
+        found, _ = notes_of(data, mixture, "--restarts", 0, "--min-sd", 1)
+        assert found[0] == f"components whose σ is at the floor: {which}"
 
 
 HEIGHTS = 1.52, 1.55, 1.56, 1.59, 1.6, 1.63, 1.75, 1.77, 1.79, 1.8, 1.83, 1.86
