@@ -375,10 +375,8 @@ def decimal(word):
 def say(text, end="\n"):
     """Write a line to standard error; in a terminal, over the line of progress."""
     erase = "\r\033[K" if sys.stderr.isatty() else ""
-    try:
+    with contextlib.suppress(OSError):  # a full disk must not cost the fit
         print(erase + text.replace("\n", "\\n"), end=end, file=sys.stderr, flush=True)
-    except OSError:  # a full disk must not cost the fit, also when Python ends
-        sys.stderr = io.StringIO()
 
 
 def fail(text, code):
