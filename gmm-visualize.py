@@ -32,15 +32,15 @@ import numpy as np
 from scipy import integrate, special
 from scipy.stats import norm
 
-# An unknown MPLBACKEND would stop the import of matplotlib, and only --show needs it.
+# matplotlib cannot be imported if MPLBACKEND is unknown; only --show uses its value.
 BACKEND = os.environ.pop("MPLBACKEND", "") if __name__ == "__main__" else ""
 import matplotlib.pyplot as plt  # noqa: E402
 
 # ---- The homework ----
 WIDTH, HEIGHT = 6.5, 2.8  # inches of a figure
-# Okabe and Ito's colours suit colour-blind readers. Six more components are dashed.
+# Okabe and Ito's colours suit colour-blind readers. Components 7 to 12 are dashed.
 COLOURS = "#0072B2", "#E69F00", "#009E73", "#CC79A7", "#D55E00", "#56B4E9"
-STYLE = {
+STYLE = {  # the settings of every function below that has @plt.rc_context(STYLE)
     "axes.formatter.use_mathtext": True,
     "axes.prop_cycle": plt.cycler(ls=["-", "--"]) * plt.cycler(color=COLOURS),
     "axes.spines.right": False,
@@ -58,7 +58,7 @@ STYLE = {
 
 
 def gauss(x, mu, var):
-    """Return the density N(x; µ, σ²) at every x, in the shape of x. Handout, 3.2."""
+    """Return the density N(x; µ, σ²) at every x; arrays broadcast. Handout, 3.2."""
     return norm.pdf(x, mu, np.sqrt(var))
 
 
@@ -79,7 +79,7 @@ def draw(axes, x, clusters, model, bars=None):
 @plt.rc_context(STYLE)
 def plot_model(x, clusters, model, bars=None):
     """Return a figure of the components and the mixture. Handout, 3.2."""
-    order = np.argsort(x)  # a curve joins each point with the next
+    order = np.argsort(x)  # a line joins the points in their order: x must ascend
     x, model = np.asarray(x, float)[order], np.asarray(model, float)[order]
     clusters = np.asarray(clusters, float)[:, order]
     figure, axes = plt.subplots(figsize=(WIDTH, HEIGHT))
@@ -95,26 +95,27 @@ def curves(weights, means, varis):
     parameters = np.array([weights, means, varis], float)  # ValueError if not (3, k)
     weights, means, varis = parameters[:, :, None]  # three columns, (k, 1) each
     sds = np.sqrt(varis)
+    low, high = np.min(means - 4 * sds), np.max(means + 4 * sds)
     x = means + sds * np.linspace(-6, 6, 121)  # (k, 1) against (121,) -> (k, 121)
-    x = np.unique(np.clip(x, np.min(means - 4 * sds), np.max(means + 4 * sds)))
+    x = np.unique(np.clip(x, low, high))  # in one row (m,), ascending, without repeats
     clusters = weights * gauss(x, means, varis)  # (k, 1) against (m,) -> (k, m)
     return x, clusters, clusters.sum(axis=0)
 
 
 def main(weights, means, varis, bars=None):
-    """Return the figure of a mixture; ValueError if the lists differ in length."""
+    """Return the figure of a mixture, or raise ValueError if the lengths differ."""
     return plot_model(*curves(weights, means, varis), bars)
 
 
 # ---- Who came for the homework can stop here. ----
-# ---- The figure of a fit, which is a dictionary: see read_fits ----
+# ---- The figure of a fit, a dictionary of KEYS and "mixture": see read_fits ----
 MONO = ["cmtt10", "DejaVu Sans Mono"]  # letters of equal width, for a table
 SWATCH = " " * 5  # as wide as the coloured area at the left of an entry
 
 
 @plt.rc_context(STYLE)
 def figure_of(fit, view, height=HEIGHT):
-    """Return the figure of main with the axes of a view, and the numbers of a fit."""
+    """Return main's figure with the axes of a View (view_of) and a fit's numbers."""
     figure = main(*fit["mixture"], view.bars)
     figure.set_figheight(max(height, 0.125 * (fit["k"] + 6)))  # a legend of k + 5 lines
     (axes,), (legend,) = figure.axes, figure.legends
@@ -129,21 +130,21 @@ def figure_of(fit, view, height=HEIGHT):
 def set_view(axes, view, ticks):
     """Set the limits of the axes, and about how many ticks they have."""
     axes.set(xlim=(view.low, view.high), ylim=(0, view.top))
-    axes.locator_params(nbins=ticks, min_n_ticks=3)
-    # A power of ten stands at the left, where no component has its number.
+    axes.locator_params(nbins=ticks, steps=(1, 2, 5, 10), min_n_ticks=3)
+    # matplotlib's factor, such as ×10⁻⁷, goes left, clear of the numbers of components.
     axes.yaxis.get_offset_text().set(ha="right", va="bottom")
 
 
 def number_components(axes, view, weights, means, varis):
     """Write the numbers of components above the axes; ↑ says that the curve is cut."""
     room, numbered = 0.055 * (view.high - view.low), []
-    heights = gauss(means[:, None], means, varis) @ weights  # p(µ_i)
+    is_cut = gauss(means[:, None], means, varis) @ weights > view.top  # at p(µ_i)
     above = {"xycoords": axes.get_xaxis_transform(), "textcoords": "offset points"}
-    for i in np.argsort(-weights, kind="stable"):  # the heaviest first
+    for i in np.lexsort((-weights, ~is_cut)):  # cut ones first, then the heaviest
         visible = view.low < means[i] < view.high and weights[i] > 0
         if visible and all(abs(means[i] - mean) > room for mean in numbered):
             numbered.append(means[i])
-            text = f"${i + 1}^\\uparrow$" if heights[i] > view.top else f"{i + 1}"
+            text = f"${i + 1}^\\uparrow$" if is_cut[i] else f"{i + 1}"
             axes.annotate(text, (means[i], 1), (0, 2), ha="center", size=7, **above)
 
 
@@ -154,13 +155,13 @@ def write_table(legend, fit, view):
     legend.set_alignment("left")
     labels = *rows, "mixture p(x)", data_label(fit, view)
     for text, label in zip(legend.get_texts(), labels):
-        # cmtt10 has other letters in the places of those that are not ASCII.
+        # In cmtt10, characters that are not ASCII would become wrong letters.
         family = MONO if label.isascii() else MONO[1:]
         text.set(text=label, family=family, parse_math=False)
 
 
 def label_of(fits):
-    """Return how the fits of a series were found, by which it differs from others."""
+    """Return the label of a series: the settings with which its fits were found."""
     fit, restarts = fits[0], [fit["restarts"] for fit in fits]
     fewest, most = min(restarts), max(restarts)
     count = f"{fewest} to {most}" if fewest < most else most
@@ -185,7 +186,7 @@ def table(weights, means, varis):
     ratios = abs(means) / np.sqrt(varis)
     digits = np.clip(3 + np.log10(1 + ratios), 4, 17).astype(int)
     means = np.where(ratios < 1e-4, 0, means)  # 7e-14 ± 1 is 0, but for rounding
-    columns = {  # the heads are TeX, of one letter each
+    columns = {  # the heads are TeX: each is drawn as one letter
         r"$\pi$": aligned([f"{weight:#.4g}" for weight in weights]),
         r"$\mu$": aligned([f"{mean:#.{n}g}" for mean, n in zip(means, digits)]),
         r"$\sigma^2$": aligned([f"{vari:#.4g}" for vari in varis]),
@@ -203,7 +204,7 @@ def aligned(texts):
 
 
 # ---- Axes and bars, which the figures of the same data share ----
-BLOCK = 10_000  # values at a time, for all of them need not fit in memory
+BLOCK = 10_000  # values are read so many at a time: all may not fit in memory
 # The limits of the axes, the bars or None, and the number of values beyond the limits.
 View = namedtuple("View", "low high top bars beyond")
 
@@ -217,14 +218,14 @@ def view_of(mixtures, data=None):
     densities, edges, beyond = histogram(values)
     low, high, highest = edges[0], edges[-1], max(densities)
     peaks = [model[(low < x) & (x < high)].max(initial=0) for x, _, model in lines]
-    # A needle is cut 30 % above the highest bar: it would flatten all other curves.
+    # A needle is cut 30 % above the highest bar, or it would flatten all other curves.
     top = 1.05 * max(highest, min(max(peaks), 1.3 * highest))
     return View(low, high, top, None if data is None else (densities, edges), beyond)
 
 
 def quantiles_of(x, model):
     """Return 1000 quantiles of a mixture, which stand for data that is not known."""
-    shares = integrate.cumulative_trapezoid(model, x, initial=0)  # of p, below each x
+    shares = integrate.cumulative_trapezoid(model, x, initial=0)  # the areas left of x
     return np.interp((np.arange(1000) + 0.5) / 1000, shares, x)
 
 
@@ -281,20 +282,20 @@ SERIES = plt.cycler(marker="osD^v", linestyle=["-", "--", ":", "-.", "-"])
 
 
 def series_of(fits):
-    """Split fits into series {k: fit}, the lines of the charts, by their settings."""
-    groups, series = {}, {}
+    """Split fits by their settings into series {k: fit}, one line of a chart each."""
+    groups, by_settings = {}, {}
     for fit in fits:
         settings = -fit["tol"], fit["min_sd"], fit["seed"]  # the largest tol first
         groups.setdefault((settings, fit["restarts"]), {})[fit["k"]] = fit
     for settings, restarts in sorted(groups):
-        group, alike = groups[settings, restarts], series.setdefault(settings, [])
-        # Fits of more restarts may fill the gaps of a series.
-        gaps = [own for own in alike if own.keys().isdisjoint(group)]
-        if gaps:
-            gaps[0].update(group)
+        group, alike = groups[settings, restarts], by_settings.setdefault(settings, [])
+        # Fits of more restarts join the first series that has none of their k.
+        joined = [series for series in alike if series.keys().isdisjoint(group)]
+        if joined:
+            joined[0].update(group)
         else:
             alike.append(group)
-    return [own for alike in series.values() for own in alike]
+    return [series for alike in by_settings.values() for series in alike]
 
 
 @plt.rc_context(STYLE)
@@ -354,15 +355,15 @@ def draw_scores(charts, series, lowest, style):
 LISTS = {"weights": "numbers ≥ 0, sum 1", "means": "numbers", "varis": "numbers > 0"}
 NEW = ["min_sd", "restarts", "seed"]  # keys that an older gmm-em.py did not print
 KEYS = ["data", "n", "k", "tol", *NEW, "start", "iterations", *LISTS, "ll", "bic"]
-WHOLE = {"n": 1, "k": 1, "restarts": 0, "seed": 0, "iterations": 0}  # and their minima
+WHOLE = {"n": 1, "k": 1, "restarts": 0, "seed": 0, "iterations": 0}  # the least of each
 MINIMA = WHOLE | {"tol": 1e-300, "min_sd": 0, "weights": 0, "varis": 1e-300}
 
 
 def read_fits(path):
     """Return a list of the fits, dictionaries, in a file or "-", standard input.
 
-    Added to KEYS are "mixture", weights, means and varis, and "folder", that of the
-    file. Raises ValueError, with the line, where something else stands in it.
+    Their keys are KEYS, "mixture" (the list of weights, means, varis), and "folder" (of
+    the file). Raises ValueError, with the number of the line, if it is of no fit.
     """
     name = "standard input" if path == "-" else path
     fits, fit = [], {}
@@ -376,6 +377,7 @@ def read_fits(path):
             what = f"{fit['k']} {LISTS[key]}" if key in LISTS else "..."
             is_old = key in NEW and not line.startswith(key)
             remedy = ": make it again with this gmm-em.py" if is_old else ""
+            remedy = ": a FIT is what gmm-em.py printed" if key == "data" else remedy
             found = f"expected {key}: {what}, found {line[:40]!r}{remedy}"
             raise ValueError(f"{name}:{i}: {found}") from None
         if key == KEYS[-1]:
@@ -423,8 +425,8 @@ def number(text):
 
 # ---- Finding data ----
 def read_values(path):
-    """Return the numbers in a file, or None; those of an array stay on the disk."""
-    with contextlib.suppress(Exception):  # whatever ails a file, it is not the data
+    """Return the numbers in a file, or None; an .npy array stays on the disk."""
+    with contextlib.suppress(Exception):  # a file that cannot be read is not the data
         if path.name.lower().endswith(".npy"):
             return np.load(path, mmap_mode="r").reshape(-1)
         with open(path, encoding="utf-8-sig") as file:  # loadtxt would unpack an x.gz
@@ -466,8 +468,8 @@ def groups_of(fits):
         group.append(fit)
     for path, n, is_missing in groups:
         if is_missing and path != Path("-"):
-            why = "does not fit" if os.path.isfile(path) else "was not found"
-            say(f"note: {path} with {n:,} values {why}: no histogram")
+            why = "is not the data" if os.path.isfile(path) else "was not found"
+            say(f"note: no histogram: {path} {why} of the fit, with {n:,} values")
     return groups.values()
 
 
@@ -577,7 +579,7 @@ def command_line():
 
 
 if __name__ == "__main__":
-    # The number of a closed standard stream would be given to a file that is opened.
+    # If a stream 0, 1 or 2 is closed, a file that is opened would be taken for it.
     while os.open(os.devnull, os.O_RDWR) <= 2:
         pass
     signal.signal(signal.SIGINT, signal.SIG_DFL)  # end at once, without a traceback
