@@ -468,8 +468,8 @@ def groups_of(fits):
         group.append(fit)
     for path, n, is_missing in groups:
         if is_missing and path != Path("-"):
-            why = "is not the data" if os.path.isfile(path) else "was not found"
-            say(f"note: no histogram: {path} {why} of the fit, with {n:,} values")
+            why = "; the file there has others" if os.path.isfile(path) else ""
+            say(f"note: no histogram: {path} with {n:,} values was not found{why}")
     return groups.values()
 
 
