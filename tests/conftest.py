@@ -94,12 +94,14 @@ def viz():
     return load("gmm-visualize")
 
 
+def fit_of(ll, smallest=0.5):
+    """Return the fit of two components, one with so small a weight, as train would."""
+    return np.array([1 - smallest, smallest]), np.array([9.0, 0.0]), np.ones(2), ll
+
+
 @pytest.fixture
 def scripted(em, monkeypatch):
-    """Return scripted(outcomes, change): train returns or raises them, one by one.
-
-    It returns the list to which every call adds its tol and its start.
-    """
+    """Return scripted(outcomes) -> [(tol, start) of each call]: train returns them."""
 
     def scripted(outcomes, change=0.0):
         calls = []

@@ -6,7 +6,7 @@ import math
 
 import numpy as np
 import pytest
-from conftest import ROOT, assert_same_fit, textbook, trace
+from conftest import ROOT, assert_same_fit, fit_of, textbook, trace
 from scipy.stats import norm
 
 pytestmark = pytest.mark.filterwarnings("error")
@@ -117,81 +117,83 @@ def test_train_runs_on_the_functions_a_grader_calls(em, data, monkeypatch):
 
 
 # ---- Restarts ----
-def best(em, data, k, tol, restarts, min_sd=0.0):
-    """Return what em.best_of does, and the ll of each iteration of each start."""
-    lls, changes = {}, {}
-
-    def report(end):
-        lls.setdefault(end.number, []).append(end.fit[3])
-        changes.setdefault(end.number, []).append(end.change)
-
-    found = em.best_of(data, k, tol, restarts, 0, min_sd, report)
-    for number in lls:  # also where the second stage begins
-        np.testing.assert_array_equal(changes[number][1:], np.diff(lls[number]))
-    return *found, lls
-
-
 def test_of_all_starts_the_one_of_highest_ll_wins_from_either_stage(em, data):
     for tol, k in (1e-6, 4), (1e-6, 2), (1e-2, 5):
-        end, ends, latest, _, lls = best(em, data, k, tol, 9)
+        reports = []
+        found = em.best_of(data, k, tol, 9, report=reports.append)
+        end, ends, latest, _ = found
+        lls = {n: [e.fit[3] for e in reports if e.number == n] for n in range(10)}
         highest = max(lls[other.number][-1] for other in ends)
         assert end.fit[3] == pytest.approx(highest, abs=1e-6)
         assert em.log_likelihood(data, *end.fit[:3]) == pytest.approx(end.fit[3])
         assert (end.iterations, len(latest)) == (len(lls[end.number]), 10)
-    assert best(em, data, 1, 1, 3)[0].number == 0, "of the same fits it is the first"
+        for number in lls:  # also where the second stage begins
+            changes = [e.change for e in reports if e.number == number]
+            np.testing.assert_array_equal(changes[1:], np.diff(lls[number]))
 
 
-def test_ties_few_points_and_collapses(em, scripted):
-    def fit(ll, smallest=0.5):
-        return np.array([1 - smallest, smallest]), np.array([9.0, 5.0]), np.ones(2), ll
+# The winner; the ll of the handout's fit, of the rough ones, and of those that go on;
+# "few" in front says that a component has few points, None is a collapse.
+SEARCHES = [
+    (0, "2 1 2.0000005 1 2.0000005 1 1"),
+    (2, "2 1 4 3 4 4.0000005 1"),
+    (2, "2 few9 3 1 3 1 few9"),
+    (2, "few5 1 3 1 3 1 1"),
+    (1, "few5 few4 None None few6"),
+    (1, "2 3 4 5 None few8 4"),
+    (3, "None None None 3 4"),
+    (1, "2 3 4 5 6 None few8 few8 7"),
+]
 
-    few, collapse = 0.01, em.Collapse("it collapsed", 3, 0.0)  # 0.01 of 200 values
-    cases = [  # the winner; the handout's fit, the rough ones, and those that go on
-        (0, [fit(2), fit(1), fit(2.0000005), fit(1), fit(2.0000005), fit(1), fit(1)]),
-        (2, [fit(2), fit(1), fit(4), fit(3), fit(4), fit(4.0000005), fit(1)]),
-        (2, [fit(2), fit(9, few), fit(3), fit(1), fit(3), fit(1), fit(9, few)]),
-        (2, [fit(5, few), fit(1), fit(3), fit(1), fit(3), fit(1), fit(1)]),
-        (1, [fit(5, few), fit(4, few), *2 * [collapse], fit(6, few)]),
-        (1, [fit(2), fit(3), fit(4), fit(5), collapse, fit(8, few), fit(4)]),
-        (3, [*3 * [collapse], fit(3), fit(4)]),
-    ]
-    more = [fit(2), *map(fit, (3, 4, 5, 6)), collapse, fit(8, few), fit(8, few), fit(7)]
-    for winner, fits in [*cases, (1, more)]:
-        calls, restarts = scripted(fits), 4 if fits is more else 3
-        end, *_ = em.best_of(np.arange(200.0), 2, 1e-6, restarts)
-        assert end.number == winner
-        assert list(end.fit[1]) == ([9, 5] if winner == 0 else [5, 9])
-        tols, starts = zip(*calls)  # random starts climb roughly, and the best go on
-        assert tols == (1e-6, *restarts * [1e-3], *[1e-6] * (len(fits) - restarts - 1))
-        assert starts[0] is None and None not in starts[1:]
-    calls = scripted([fit(2), *4 * [fit(1)], fit(2.00001)])
-    end, *_ = em.best_of(np.arange(200.0), 2, 1e-3, 5)
-    assert end.number == 5 and len(calls) == 6, "there is no second stage at 1e-3"
-    scripted(4 * [collapse])
+
+def outcome(em, word):
+    """Return the fit, or the Collapse, that a word stands for."""
+    if word == "None":
+        return em.Collapse("it collapsed", 3, 0.0)
+    return fit_of(float(word.removeprefix("few")), 0.01 if "few" in word else 0.5)
+
+
+@pytest.mark.parametrize("winner, words", SEARCHES)
+def test_the_best_go_on_and_ties_few_points_and_collapses_are_judged(
+    em, scripted, winner, words
+):
+    outcomes = [outcome(em, word) for word in words.split()]
+    calls, restarts = scripted(outcomes), 4 if len(outcomes) > 7 else 3
+    end, *_ = em.best_of(np.arange(200.0), 2, 1e-6, restarts)
+    assert (end.number, list(end.fit[1])) == (winner, [0, 9] if winner else [9, 0])
+    tols, starts = zip(*calls)  # random starts climb roughly, and the best go on
+    assert tols == (1e-6, *restarts * [1e-3], *[1e-6] * (len(outcomes) - restarts - 1))
+    assert starts[0] is None and None not in starts[1:]
+
+
+def test_a_rough_tol_has_one_stage_and_no_start_left_is_an_error(em, scripted):
+    calls = scripted([fit_of(2), *4 * [fit_of(1)], fit_of(2.00001)])
+    assert em.best_of(np.arange(200.0), 2, 1e-3, 5)[0].number == 5 and len(calls) == 6
+    scripted(4 * [outcome(em, "None")])
     with pytest.raises(em.Collapse, match="each of 4 starts ended so"):
         em.best_of(np.arange(200.0), 2, 1e-6, 3)
 
 
-def test_a_look_is_rough_and_tells_by_how_much_another_start_ends_higher(em, scripted):
-    def fit(ll, smallest=0.5):
-        return np.array([1 - smallest, smallest]), np.array([9.0, 5.0]), np.ones(2), ll
+LOOKS = [  # tol, the end of the look, the handout's, and the gain that is told
+    (1e-6, "1.5", "0", 1.5),
+    (1e-6, "0.9", "0", 0),
+    (5, "4", "0", 0),
+    (5, "6", "0", 6),
+    (1e-6, "few9", "0", 0),  # restarts would leave it out
+    (1e-6, "few9", "few0", 9),
+]
 
-    cases = [  # tol, the end of the look, the handout's, and the gain that is told
-        (1e-6, fit(1.5), fit(0), 1.5),
-        (1e-6, fit(0.9), fit(0), 0),
-        (5, fit(4), fit(0), 0),
-        (5, fit(6), fit(0), 6),
-        (1e-6, fit(9, 0.01), fit(0), 0),  # restarts would leave it out
-        (1e-6, fit(9, 0.01), fit(0, 0.01), 9),
-    ]
-    for tol, seen, handout, gain in cases:
-        went_on = 1 if min(seen[0]) > 0.1 else 20  # until one has enough points
-        calls = scripted([*20 * [fit(-1)], *went_on * [seen], handout])
-        *_, found = em.best_of(np.arange(200.0), 2, tol)
-        tols, starts = zip(*calls)
-        rough, two_iterations = 20 * [max(tol, 0.01)], went_on * [np.finfo(float).max]
-        assert tols == (*rough, *two_iterations, tol)
-        assert found == gain and starts[-1] is None and None not in starts[:-1]
+
+@pytest.mark.parametrize("tol, seen, handout, gain", LOOKS)
+def test_a_look_is_rough_and_its_gain_is_told(em, scripted, tol, seen, handout, gain):
+    went_on = 20 if "few" in seen else 1  # until one has enough points
+    words = [*20 * ["-1"], *went_on * [seen], handout]
+    calls = scripted([outcome(em, word) for word in words])
+    assert em.best_of(np.arange(200.0), 2, tol)[-1] == gain
+    tols, starts = zip(*calls)
+    rough, two_iterations = 20 * [max(tol, 0.01)], went_on * [np.finfo(float).max]
+    assert tols == (*rough, *two_iterations, tol)
+    assert starts[-1] is None and None not in starts[:-1]
 
 
 @pytest.mark.parametrize("unit", [1.0, 2.0**-246])
