@@ -309,8 +309,8 @@ def best_of(data, k, tol, restarts=None, seed=0, min_sd=0.0, report=None):
     data, looks, tols = condense(data), restarts is None, (max(tol, ROUGH_TOL), tol)
     seen = look_around(data, k, tol, seed, min_sd) if looks else None
     handout = climb(data, k, tol, HANDOUT, min_sd, report)
-    options = restarts or 0, (FINALISTS if tol < ROUGH_TOL else 0), seed, min_sd, report
-    rough, finals = search(data, data, k, tols, *options)
+    options = restarts, (FINALISTS if tol < ROUGH_TOL else 0), seed, min_sd, report
+    rough, finals = search(data, data, k, tols, *options) if restarts else ([], [])
     ends = sorted([handout, *(finals or rough)])  # no finals: the rough tol is tol
     latest = {end.number: end for end in [*rough, *ends]}.values()
     if ends[0].rank == 2:
