@@ -41,10 +41,17 @@ def middle_of_gap(data):
 def shifted(data, k, shift):
     """Return the handout's means, shifted to the left by a share of their distance.
 
-    Shifted by all of it, they begin at the smallest value, and none is at the largest.
+    Shifted by all of it, they have the places of `moved`.
     """
     low, high = data.min(), data.max()
     return low + (np.arange(1, k + 1) - shift) * (high - low) / k
+
+
+def moved(data, k, i, place):
+    """Return the handout's means, of which only mean i is at another place."""
+    means = shifted(data, k, 0)
+    means[i - 1] = place
+    return means
 
 
 def path(data, k, tol, means):
@@ -76,24 +83,35 @@ def best_fit(data, k, seed):
 def starts(data, steps=100):
     """Return where EM ends from means other than the handout's, and with other tol.
 
-    The ll of an end are those with tol = 1 and TOL; None stands for a collapse.
+    Of each start it gives the distance of the nearest mean from the middle of the gap;
+    how many means are on the left of the middle, at the start and where tol = 1 and TOL
+    end; and the ll of both ends, where None is a collapse. "left only" and "right only"
+    are the handout's means for k = 3 to 6 without those on the other side.
     """
-    middle, tols = middle_of_gap(data)[2], (1e-2, 1e-3)
+    low, high, middle = min(data), max(data), middle_of_gap(data)[2]
+    tols = 1e-2, 1e-3
 
-    def end(k, means):
-        lls, tight = (path(data, k, tol, means)[1] for tol in (1, TOL))
-        left, nearest = sum(means < middle), min(abs(means - middle))
+    def end(means):
+        means = np.array(means, float)
+        ends = [path(data, len(means), tol, means) for tol in (1, TOL)]
+        left = [means, *(fits[-1, 1] for fits, _ in ends)]
         return {
-            "left": int(left),
-            "nearest": round(nearest, 3),
-            "ll": [ll and round(ll, 6) for ll in (lls[-1], tight[-1])],
+            "means": means.round(6).tolist(),
+            "nearest": round(min(abs(means - middle)), 3),
+            "left": [int(sum(places < middle)) for places in left],
+            "ll": [lls[-1] and round(lls[-1], 6) for _, lls in ends],
         }
 
     shifts = np.linspace(0, 1, steps + 1)
+    handout = [shifted(data, k, 0) for k in KS[1:]]
     return {
-        "first": {k: end(k, shifted(data, k, 1)) for k in (2, 4, 5)},
+        "moved": {k: end(moved(data, k, k, low)) for k in (3, 4, 5)},
+        "second": end(moved(data, 4, 2, 3)),
+        "two": [end(means) for means in ([3, high], [7, 9])],
+        "left only": [end(means[means < middle]) for means in handout],
+        "right only": [end(means[means > middle]) for means in handout],
         "steps": steps,
-        "shifted": {k: [end(k, shifted(data, k, x)) for x in shifts] for k in (4, 5)},
+        "shifted": {k: [end(shifted(data, k, x)) for x in shifts] for k in (4, 5)},
         "tols": tols,
         "by tol": {k: [em.train(data, k, tol)[3] for tol in tols] for k in (3, 4)},
     }

@@ -6,6 +6,7 @@ r"""Write every number of writeup.tex as TeX, or say which of its sentences is n
 Usage: python make_numbers.py > numbers.tex
 """
 
+import itertools
 import json
 import math
 import re
@@ -103,6 +104,16 @@ def shares(data, fit, centres):
     return np.transpose(means)
 
 
+def at_most(value):
+    """Return a bound with two decimals that is not below the value."""
+    return f"{math.ceil(100 * value) / 100:.2f}"
+
+
+def at_least(value):
+    """Return a bound with two decimals that is not above the value."""
+    return f"{math.floor(100 * value) / 100:.2f}"
+
+
 def power(tol):
     """Return a power of ten as TeX."""
     return f"10^{{{math.log10(tol):.0f}}}"
@@ -155,11 +166,13 @@ def on_the_changes(data, paths, handout, best, starts):
     claim("rises by", change[3] > 1)
     claim("falls by", change[4] < 0)
     claim("at $k = 5$ and by", 0 < change[5] < 1 < change[6])
+    claim("it falls by", change[4] + change[5] < 0)
     for k in change:
         yield f"change.{k}", f"{abs(change[k]):.2f}"
+    yield "change.3.to.5", f"{-change[4] - change[5]:.2f}"
     pair = merged(*mixture(handout[4]), [2, 3])
     differences = np.subtract(pair, mixture(handout[3]))
-    claim("the fit with $k = 3$ again", abs(differences).max() < 0.01)
+    claim("almost the fit with $k = 3$", abs(differences).max() < 0.01)
     ends = {k: shares(data, handout[k], best[4]["means"]) for k in (3, 4)}
     covers = {k: (ends[k] > 0.9).any(axis=0).tolist() for k in ends}
     claim("covers the third", covers == {3: [True] * 4, 4: [True] * 3 + [False]})
@@ -179,15 +192,15 @@ def on_the_changes(data, paths, handout, best, starts):
     yield "last.step", f"{steps[stop - 2]:.2f}"
     yield "more.steps", len(lls) - stop
     yield "more.change", f"{lls[-1] - lls[stop - 1]:.2f}"
-    yield "more.most", f"{max(steps[stop - 1 :]):.2f}"
+    yield "more.most", at_most(max(steps[stop - 1 :]))
     (fall, rise), lls = starts["tols"], starts["by tol"]
     claim("still falls", lls[4][0] < lls[3][0])
-    claim("it rises from", lls[4][1] > lls[3][1])
+    claim("it rises to", lls[4][1] > lls[3][1])
     yield "tol.fall", power(fall)
     yield "tol.rise", power(rise)
     for k in (3, 4):
         yield f"fall.{k}", f"{lls[k][0]:.2f}"
-        yield f"rise.{k}", f"{lls[k][1]:.2f}"
+    yield "rise.4", f"{lls[4][1]:.2f}"
 
 
 def lies_across(data, fit, middle):
@@ -207,86 +220,127 @@ def lies_across(data, fit, middle):
     return crossing, (middle - a) / (b - a), a, b
 
 
-def on_the_start(data, paths, handout, tight, best):
+def share_nearer(data, means, middle):
+    """Return what share of the values across are nearer to a mean there, at least."""
+    left, found = means < middle, []
+    for mean, side in zip(means, left):
+        across, there = data[(data < middle) != side], means[left != side]
+        nearest = abs(across[:, None] - there).min(axis=1)
+        found.append(np.mean(nearest < abs(across - mean)))
+    return min(found)
+
+
+def on_the_start(data, paths, handout, tight, best, starts):
     """Yield (name, TeX) of why the log-likelihood stands still."""
     low, high, middle = middle_of_gap(data)
     place = (middle - min(data)) / np.ptp(data)
     left = {name: fits[:, 1] < middle for name, (fits, _) in paths.items()}
     counts = [sum(left[k][0]) for k in KS]  # at the start
-    left_values = sum(data < middle)
     claim("two clusters on each side", sum(best[4]["means"] < middle) == 2)
     floors = [int(round(place, 2) * k) for k in KS]
     claim("means start left of the middle", counts == floors)
     stays = {name: (left[name] == left[name][0]).all() for name in left}
     claim("no mean passes the middle", all(stays[k] for k in KS[1:]))
     every = [lies_across(data, fit, middle) for k in KS[1:] for fit in paths[k][0]]
-    claim("there are never enough", all((s < n)[s > 0].all() for s, n, *_ in every))
-    first = {k: lies_across(data, paths[k][0][0], middle) for k in (2, 3)}
-    share, needed, a, b = (each[0] for each in first[3])  # of the first component
+    claim("There are never enough", all((s < n)[s > 0].all() for s, n, *_ in every))
+    means = [fit[1] for k in KS[1:] for fit in paths[k][0]]
+    nearer = min(share_nearer(data, each, middle) for each in means)
+    claim("as most of those beyond are nearer", nearer > 0.5)
+    first = lies_across(data, paths[3][0][0], middle)
+    share, needed, a, b = (each[0] for each in first)  # of the first component
     claim("Their share is largest", share == max(max(s) for s, *_ in every))
-    claim("Both means start on the right", counts[0] == 0)
-    claim("more than the", first[2][0][0] > first[2][1][0] and not stays[2])
+    claim("Without the means on one side", all(map(passes, starts["left only"])))
+    claim("Without the means on one side", all(map(passes, starts["right only"])))
     stuck = handout[4], handout[5], tight[4], tight[5]
     claim("remains alone", all(sum(fit["means"] < middle) == 1 for fit in stuck))
     weights = {f"{fit['weights'][0]:.2f}" for fit in stuck}
     means = {f"{fit['means'][0]:.2f}" for fit in stuck}
     claim("with weight", len(weights) == len(means) == 1)
     claim("the best fit has no more", sum(best[3]["means"] < middle) == 1)
-    claim("this raises $\\loglik$ little", 0 < tight[5]["ll"] - tight[3]["ll"] < 2)
+    little = tight[5]["ll"] - tight[3]["ll"]
+    claim("and rises only", 0 < little < 2)
+    hidden = np.diff(handout[5]["means"])[1] < 0.2  # two dots overlap on paper
+    claim("the second dot lies under the third", hidden)
     pair = abs(handout[6]["means"][:2] - best[4]["means"][:2])
     claim("two means start on the left", counts[4] == 2 and max(pair) < 0.1)
     yield "gap.low", f"{low:.2f}"
     yield "gap.high", f"{high:.2f}"
     yield "gap.share", f"{place:.2f}"
-    yield "left.values", left_values
-    yield "right.values", len(data) - left_values
     yield "left.means", enumerate_words(counts)
     yield "across", f"{100 * share:.0f}"
     yield "needed", f"{100 * needed:.0f}"
     yield "near", f"{a:.2f}"
-    yield "beyond", f"{b:.2f}"
+    yield "far", f"{b:.2f}"
     yield "middle", f"{middle:.2f}"
-    yield "across.2", f"{100 * first[2][0][0]:.0f}"
-    yield "needed.2", f"{100 * first[2][1][0]:.0f}"
+    claim("go on to", min(tight[4]["iterations"], tight[5]["iterations"]) > LAST)
     yield "last", LAST
+    yield "last.4", tight[4]["iterations"]
+    yield "last.5", tight[5]["iterations"]
     yield "stuck.weight", weights.pop()
     yield "stuck.mean", means.pop()
-    yield "little", f"{tight[5]['ll'] - tight[3]['ll']:.2f}"
+    yield "little", f"{little:.2f}"
 
 
-def on_other_starts(handout, best, starts):
-    """Yield (name, TeX) of the starts that show that the count decides."""
-    first, shifts = starts["first"], starts["shifted"]
-    claim("has two means on the left", first[4]["left"] == first[5]["left"] == 2)
-    gains = [first[k]["ll"][0] - handout[k]["ll"] for k in (4, 5)]
-    claim("has two means on the left", min(gains) > 50)
-    claim("has one mean on the left", first[2]["left"] == 1)
-    lls = [first[2]["ll"][0], handout[2]["ll"], best[2]["ll"]]
-    claim("has one mean on the left", lls[0] - lls[1] > 10 > abs(lls[0] - lls[2]))
+def passes(end):
+    """Return whether the number of means on the left changes, at both tol."""
+    start, *ends = end["left"]
+    return start not in ends
+
+
+def on_other_starts(handout, starts):
+    """Yield (name, TeX) of what other starts for k = 3, 4 and 5 end with."""
+    moved, second, shifts = starts["moved"], starts["second"], starts["shifted"]
+    gains = [moved[k]["ll"][0] - handout[k]["ll"] for k in (3, 4, 5)]
+    claim("two means are on the left", moved[4]["left"][0] == moved[5]["left"][0] == 2)
+    claim("two means are on the left", min(gains[1:]) > 50)
+    claim("only one on the right", moved[3]["left"] == [2, 2, 2] and gains[0] < -50)
+    off = [np.sort(moved[k]["means"]) - shifts[k][-1]["means"] for k in (4, 5)]
+    claim("have the same places", max(abs(np.concatenate(off))) < 1e-5)
     ends = [end for k in shifts for end in shifts[k]]
     near = [end for end in ends if end["nearest"] <= MARGIN]
     lls = {1: [], 2: []}
     for end in ends:
         if end["nearest"] > MARGIN:
-            lls[end["left"]].append(end["ll"])
+            lls[end["left"][0]].append(end["ll"])
     found = {count: [ll for both in lls[count] for ll in both if ll] for count in lls}
     limits = max(found[1]), min(found[2])
-    claim("The count decides", limits[0] + 50 < limits[1])
-    one = [end["ll"] for end in near if end["left"] == 1 and None not in end["ll"]]
-    claim("(with which", None not in [ll for ll, _ in lls[1] + lls[2]])
-    claim("may pass it", any(at_first < limits[0] < late for at_first, late in one))
+    claim("the number on the left tells", limits[0] + 50 < limits[1])
+    never = [ll for ll, _ in lls[1]], *lls[2]  # with tol = 1, and with two on the left
+    claim("collapse with", None not in itertools.chain(*never))
+    passed = [end for end in near if end["left"][2] != end["left"][0]]
+    claim("a mean passes to the right", second["left"] == [2, 1, 1])
+    claim("a mean passes to the right", max(second["ll"]) < limits[0])
     yield "shifts", starts["steps"]
     yield "shifted", len(ends)
     yield "shifted.near", len(near)
+    yield "shifted.passed", len(passed)
     yield "margin", MARGIN
-    for count, limit in zip((1, 2), limits):
-        yield f"shifted.{count}", len(lls[count])
-        yield f"shifted.ll.{count}", f"{limit:.2f}"
-    yield "shifted.collapse", sum(None in both for both in lls[1] + lls[2])
-    yield "first.2", f"{first[2]['ll'][0]:.2f}"
+    yield "shifted.1", len(lls[1])
+    yield "shifted.2", len(lls[2])
+    yield "shifted.ll.1", at_most(limits[0])
+    yield "shifted.ll.2", at_least(limits[1])
+    yield "shifted.collapse", sum(None in both for both in lls[1])
+    yield "second.at", f"{second['means'][1]:g}"
+    yield "second", f"{second['ll'][0]:.2f}"
+    for k in (3, 4, 5):
+        yield f"moved.{k}", f"{moved[k]['ll'][0]:.2f}"
+
+
+def on_two(data, handout, tight, best, starts):
+    """Yield (name, TeX) of why the log-likelihood is low at k = 2."""
+    left, right = starts["two"]
+    means = shifted(data, 2, 0), left["means"], right["means"]
+    off = [abs(best[4]["means"][2] - each) for each in means]  # from the third cluster
+    claim("starts nearer to $\\mu_1$", off[0][0] < off[0][1])
+    claim("So it is from", left["left"][0] == 1 and off[1][0] < off[1][1])
+    claim("So it is from", same(left["ll"][1], tight[2]["ll"]))
+    claim("both on the right", right["left"][0] == 0 and off[2][0] > off[2][1])
+    claim("both on the right", same(right["ll"][1], best[2]["ll"]))
+    for name, each in ("left", means[1]), ("right", means[2]):
+        yield f"two.{name}", ", ".join(f"{mean:.3g}" for mean in each)
+    yield "two.left.ll", f"{left['ll'][0]:.2f}"
+    yield "two.right.ll", f"{right['ll'][0]:.2f}"
     yield "handout.2", f"{handout[2]['ll']:.2f}"
-    for k in (4, 5):
-        yield f"first.{k}", f"{first[k]['ll'][0]:.2f}"
 
 
 def on_the_collapse(data, tight, message):
@@ -308,13 +362,12 @@ def on_the_spikes(data, best, spikes):
     scores = sorted(bic(5, n, ll) for ll in lls)
     claim("only one ends with", scores[0] < best[4]["bic"] < scores[1])
     claim("which happen to be close", low < means[i] < high and n * weights[i] < 2.01)
-    claim("fewer than", n * weights[i] < em.FEW < 3)
+    claim("fewer than three", n * weights[i] < em.FEW and 2.9 < em.FEW <= 3)
     yield "pairs", len(spikes["ll"])
     yield "pairs.collapse", len(spikes["ll"]) - len(lls)
     yield "pair.low", f"{low:.6f}"
     yield "pair.high", f"{high:.6f}"
     yield "spike.bic", f"{bic(5, n, ll):.2f}"
-    yield "few", em.FEW
 
 
 # Problem 2.4
@@ -357,10 +410,11 @@ def on_six(data, handout, best):
     claim("and $\\BIC$ falls", score < handout[6]["bic"])
     step = em.maximization(data, em.expectation(data, *four))
     missing = best[4]["ll"] - em.log_likelihood(data, *step)
-    claim("One step of EM from there", 0 < missing < 0.01)
+    claim("One step of EM from the four", 0 < missing < 0.01)
     pairs = [[i, j] for j in range(4) for i in range(j)]
     costs = [ll - em.log_likelihood(data, *merged(*four, pair)) for pair in pairs]
     claim("any two of them", min(costs) > 50)
+    claim("ends with three clusters", covers[2][0, :3].all())
     claim("covers the three leftmost", covers[2][0, :3].all())
     claim("the two leftmost", all(covers[k][0, :2].all() for k in (3, 4, 5)))
     one_each = shares(data, best[4], centres).diagonal()
@@ -370,7 +424,7 @@ def on_six(data, handout, best):
     yield "six.ll", f"{ll:.2f}"
     yield "six.bic", f"{score:.2f}"
     yield "six.missing", f"{missing:.3f}"
-    yield "six.pairs", f"{min(costs):.2f}"
+    yield "six.pairs", at_least(min(costs))
     for i, centre in enumerate(centres, 1):
         yield f"centre.{i}", f"{centre:.1f}"
 
@@ -394,19 +448,22 @@ def on_bic(n, best, seeds):
     needed = 1.5 * math.log(n)
     gain = {k: best[k]["ll"] - best[k - 1]["ll"] for k in KS[1:]}
     claim("fourth raises it by", min(gain[3], gain[4]) > needed)
-    claim("the fifth and the sixth", needed > max(gain[5], gain[6]))
+    claim("by more than", needed > max(gain[5], gain[6]))
     claim("lowest with four components", best_by_bic(best) == 4)
     lls = seeds["ll"]
     claim("With seeds", all(same(lls[k][0], best[k]["ll"]) for k in KS))
     alike = [same(ll, best[k]["ll"]) for k in (2, 3, 4, 5) for ll in lls[k]]
     claim("the same fits at $k = 2$ to~$5$", all(alike))
     six = sum(same(ll, best[6]["ll"]) for ll in lls[6])
-    claim("the others less", min(lls[6]) < max(lls[6]) < best[6]["ll"] + NEAR)
+    claim("with the other", six == len(lls[6]) - 1 and min(lls[6]) < best[6]["ll"])
     scores = {k: np.array([bic(k, n, ll) for ll in lls[k]]) for k in KS}
     wins = [scores[4] < scores[k] for k in KS if k != 4]
     claim("with four for each seed", np.all(wins))
     needles = {k: best[k]["varis"] < 0.01 for k in KS}
-    claim("needles", [sum(needles[k]) for k in KS] == [0, 0, 0, 1, 2])
+    firsts = [np.argmin(abs(best[k]["means"] - best[4]["means"][0])) for k in (4, 5)]
+    claim("colours can change clusters", firsts[0] != firsts[1])
+    extra = [sum(needles[k]) for k in KS]
+    claim("extra components are needles", extra == [0, 0, 0, 1, 2])
     yield "needed.gain", f"{needed:.2f}"
     for k in (4, 5, 6):
         yield f"gain.{k}", f"{gain[k]:.2f}"
@@ -445,7 +502,7 @@ def on_the_truth(best):
     varis_off = (best["varis"] - sds**2) / (sds**2 * (2 / SIZE) ** 0.5)
     worst = np.abs([means_off, varis_off]).max()
     claim("has all of these", worst < 2.5)
-    yield "worst", f"{worst:.2f}"
+    yield "worst", at_most(worst)
     yield "size", SIZE
     yield "true.means", enumerate_words(MEANS)
     yield "true.varis", enumerate_words(f"{vari:g}" for vari in sds**2)
@@ -481,8 +538,9 @@ def results(
     yield "tol.tight", power(TOL)
     yield "same", NEAR
     yield from on_the_changes(data, paths, handout, best, starts)
-    yield from on_the_start(data, paths, handout, tight, best)
-    yield from on_other_starts(handout, best, starts)
+    yield from on_the_start(data, paths, handout, tight, best, starts)
+    yield from on_other_starts(handout, starts)
+    yield from on_two(data, handout, tight, best, starts)
     yield from on_the_collapse(data, tight, message)
     yield from on_the_spikes(data, best, spikes)
     yield from on_six(data, handout, best)

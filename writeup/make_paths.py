@@ -15,6 +15,7 @@ from make_experiments import (
     TOL,
     load,
     middle_of_gap,
+    moved,
     path,
     shifted,
 )
@@ -39,15 +40,17 @@ def draw(axes, data, k, means):
 
 
 def main(target):
-    """Save the figure for k = 2 to 6, and for k = 4 with the means shifted."""
+    """Save the figure for k = 2 to 6, and for k = 4 with the last mean moved."""
     data = np.loadtxt(ROOT / "data.txt")
     with matplotlib.rc_context(STYLE):
         figure, row = plt.subplots(1, 6, figsize=(6.5, 2.15), sharex=True, sharey=True)
         for k, axes in zip(KS, row):
             draw(axes, data, k, shifted(data, k, 0))
             axes.set_title(f"$k = {k}$", pad=8, size="medium")
-        draw(row[-1], data, 4, shifted(data, 4, 1))
-        row[-1].set_title("$k = 4$, shifted", pad=8, size="medium")
+        draw(row[-1], data, 4, moved(data, 4, 4, min(data)))
+        row[-1].set_title("$k = 4$, moved", pad=8, size="medium")
+        row[0].set_xlim(min(data) - 1.5, max(data) + 1)  # room for the triangles
+        row[0].locator_params("x", nbins=4)
         row[0].set_ylim(LAST + 1, 0)
         row[0].set_yticks(range(0, LAST + 1, 5))
         row[0].set_ylabel("iteration")
