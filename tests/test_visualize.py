@@ -2,14 +2,13 @@
 
 import os
 import re
-import subprocess
 import sys
 from pathlib import Path
 from unittest.mock import Mock, patch
 
 import numpy as np
 import pytest
-from conftest import ROOT, load, run
+from conftest import ROOT, bash, load, run
 from matplotlib import pyplot as plt
 from matplotlib.colors import rgb_to_hsv, to_rgb
 from matplotlib.text import Text
@@ -18,7 +17,6 @@ from scipy.stats import norm
 plt.switch_backend("Agg")
 IGNORED = "ignore::DeprecationWarning", "ignore:(Glyph|loadtxt)"
 pytestmark = pytest.mark.filterwarnings("error", *IGNORED)
-SCRIPT = ROOT / "gmm-visualize.py"
 NAMES = [("dié_$x^2$日\udcff.t", "svg"), (240 * "n", "pdf"), ("\f\u2028\x85. ", "png")]
 UNITS = [(0, 1), (0, 1e-9), (0.012, 1e-3), (1.7e12, 1e3), (-1e5, 0.5), (20, 1e-16)]
 STEPS = [(2.54, 1), (5 / 9, 0.1), (1, 1), (0.5, 0.5), (5, 5), (0.4536, 0.1)]
@@ -34,30 +32,18 @@ LINES = r"""1 data: \0|2 n: café|2 n: 0|3 k: 2.0|4 tol: 0|5 min_sd: -1|6 restar
 10 k: 3|11 means: nan 9|11 means: 1_0 9|11 means: 1e308 9|11 means: ２ 9|11 means: 9
 12 varis: 0 9|13 ll: inf|14 bic: 1 2|3 n: 1\nn: 1|16 bic: 1\n\n3|17 bic: 1\ndata: a
 6 min_sd:|7 restarts:|8 seed:"""  # the last three were not printed by older versions
-
-
-@pytest.fixture(scope="session")
-def printed():
-    """Return what gmm-em.py prints for data.txt."""
-    return run("gmm-em", "data.txt", "2", "1").stdout
+PRINTED = run("gmm-em", "data.txt", 2, 1).stdout
 
 
 @pytest.fixture(autouse=True)
-def fit(viz, printed, tmp_path, monkeypatch):
+def fit(viz, tmp_path, monkeypatch):
     """Run every test in a folder of its own, with a fit but not its data."""
     monkeypatch.setattr(viz, "__file__", str(tmp_path / "gmm-visualize.py"))
     monkeypatch.setattr("signal.signal", lambda *_: None)  # pytest keeps its own
     monkeypatch.chdir(tmp_path)
-    Path("fit.txt").write_text(printed)
+    Path("fit.txt").write_text(PRINTED)
     yield viz.read_fits("fit.txt")[0]
     plt.close("all")
-
-
-def shell(command):
-    """Run a bash command with $run for the script -> exit code, stdout, stderr."""
-    command = f"run='{sys.executable} {SCRIPT}'; {command}"
-    done = subprocess.run(["bash", "-c", command], capture_output=True)
-    return done.returncode, done.stdout.decode(), done.stderr.decode()
 
 
 def changed(fit, *mixture, **changes):
@@ -324,13 +310,13 @@ def test_any_name_gives_the_same_file_on_any_day(viz, command, monkeypatch, name
     assert sign in content and b"/Type3" not in content
 
 
-def test_several_fits_are_compared_and_read_in_utf_16_too(viz, command, printed):
+def test_several_fits_are_compared_and_read_in_utf_16_too(viz, command):
     fits, figures = Path("writeup/fits"), Path("writeup/figures").absolute()
     os.makedirs(fits / "others")
-    (fits / "others" / "3.txt").write_text(printed)
-    again = printed.replace("tol: 1", "tol: 2").replace("handout", "random 7")
-    (fits / "2.txt").write_text(again + printed.replace("data.txt", "other"), "utf-16")
-    (fits / "1.txt").write_text(printed)
+    (fits / "others" / "3.txt").write_text(PRINTED)
+    again = PRINTED.replace("tol: 1", "tol: 2").replace("handout", "random 7")
+    (fits / "2.txt").write_text(again + PRINTED.replace("data.txt", "other"), "utf-16")
+    (fits / "1.txt").write_text(PRINTED)
     code, out, _ = command(script=viz)
     stems = "data-k2", "data-k2-2", "data-comparison", "other-k2"
     assert (code, out.split()) == (None, [f"{figures}/{stem}.png" for stem in stems])
@@ -338,7 +324,7 @@ def test_several_fits_are_compared_and_read_in_utf_16_too(viz, command, printed)
     assert plt.get_fignums() == [], "figures are kept that nobody sees"
 
 
-def test_wrong_arguments_and_fits_get_a_line_and_no_file(viz, command, printed):
+def test_wrong_arguments_and_fits_get_a_line_and_no_file(viz, command):
     cases = [(*case, "") for case in ARGUMENTS.items()]
     for case in re.split("[|\n]", LINES):
         number, line = case.replace(r"\n", "\n").replace(r"\0", "\0").split(" ", 1)
@@ -346,7 +332,7 @@ def test_wrong_arguments_and_fits_get_a_line_and_no_file(viz, command, printed):
     os.dup2(os.open("fit.txt", os.O_RDONLY), 0)  # standard input, which has an end
     for arguments, error, line in cases:
         key, old = line.partition(" ")[0], line.endswith(":")
-        bad = re.sub(f"(?m)^{key} .*", "" if old else line, printed)
+        bad = re.sub(f"(?m)^{key} .*", "" if old else line, PRINTED)
         Path("bad.txt").write_bytes(bad.encode("latin-1", "replace"))
         code, out, err = command(*arguments.split(), script=viz)
         assert (code, out, sorted(os.listdir())) == (2, "", ["bad.txt", "fit.txt"])
@@ -371,12 +357,12 @@ def test_show_opens_windows_and_says_when_it_cannot(viz, command, monkeypatch):
     assert load("gmm-visualize").os.environ["MPLBACKEND"] == "svg"
 
 
-def test_settings_and_the_locale_of_the_user_change_nothing(printed, data):
+def test_settings_and_the_locale_of_the_user_change_nothing(data):
     np.savetxt("donné.txt", data)
-    Path("fit.txt").write_text(printed.replace("data.txt", "donné.txt"), "utf-8")
+    Path("fit.txt").write_text(PRINTED.replace("data.txt", "donné.txt"), "utf-8")
     Path("rc").write_text("axes.grid: True\nfigure.facecolor: red\naxes.labelsize: 20")
-    plain = "export PYTHONCOERCECLOCALE=0 PYTHONUTF8=0 LC_ALL=C; $run fit.txt"
-    done = shell(f"{plain}; MPLBACKEND=no MATPLOTLIBRC=rc $run fit.txt -o é")
+    plain = "export PYTHONCOERCECLOCALE=0 PYTHONUTF8=0 LC_ALL=C; $viz fit.txt"
+    done = bash(f"{plain}; MPLBACKEND=no MATPLOTLIBRC=rc $viz fit.txt -o é")
     assert done == (0, "donné-k2.png\né/donné-k2.png\n", "")
     assert Path("donné-k2.png").read_bytes() == Path("é/donné-k2.png").read_bytes()
     assert plt.imread("donné-k2.png").shape[:2] == (560, 1300)
@@ -384,17 +370,19 @@ def test_settings_and_the_locale_of_the_user_change_nothing(printed, data):
 
 def test_streams_full_disks_signals_and_other_runs_cost_no_figure(viz, command):
     for streams, code in (">/dev/full 2>&1", 2), (">&- 2>&- <&-", 0):
-        assert shell(f"$run fit.txt fit.txt -o ../{code} {streams}")[0] == code
+        assert bash(f"$viz fit.txt fit.txt -o ../{code} {streams}")[0] == code
         assert len(os.listdir(f"../{code}")) == 3, "two figures and a comparison"
-    assert shell("mkdir a; cd a; rmdir ../a; $run - <../fit.txt")[2].count("\n") == 1
-    replace, other = Path.replace, lambda: shell("$run fit.txt --format pdf")
+    assert bash("mkdir a; cd a; rmdir ../a; $viz - <../fit.txt")[2].count("\n") == 1
+    replace, other = Path.replace, lambda: bash("$viz fit.txt --format pdf")
     with patch.object(Path, "replace", lambda *paths: other() and replace(*paths)):
         assert command("fit.txt", script=viz)[:2] == (None, "data-k2.png\n")
     pdf, png = Path("data-k2.pdf").read_bytes(), Path("data-k2.png").read_bytes()
     assert pdf[:4] == b"%PDF" and png[1:4] == b"PNG"
-    assert shell("ulimit -f 8; $run fit.txt")[2].endswith("File too large\n")
+    assert bash("ulimit -f 8; $viz fit.txt")[2].endswith("File too large\n")
     end = "    Path.replace = lambda *_: os.kill(os.getpid(), 15); command_line"
-    Path("../end.py").write_text(SCRIPT.read_text().replace("    command_line", end))
-    assert shell(f"{sys.executable} ../end.py fit.txt")[0] == 143
+    Path("../end.py").write_text(
+        (ROOT / "gmm-visualize.py").read_text("utf-8").replace("    command_line", end)
+    )
+    assert bash(f"{sys.executable} ../end.py fit.txt")[0] == 143
     assert sorted(os.listdir()) == ["data-k2.pdf", "data-k2.png", "fit.txt"]
     assert Path("data-k2.png").read_bytes() == png

@@ -1,5 +1,6 @@
-"""What gmm-em.py prints: the fit, notes, progress in a terminal, and broken streams."""
+"""gmm-em.py as a command: what it reads and refuses, prints and notes, and streams."""
 
+import io
 import itertools
 import math
 import os
@@ -7,10 +8,11 @@ import re
 import signal
 import subprocess
 import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
-from conftest import OPTIONS, ROOT, fit_of, run
+from conftest import ROOT, bash, fit_of, run
 from scipy.special import logsumexp
 from scipy.stats import norm
 
@@ -19,6 +21,137 @@ linux = pytest.mark.skipif(sys.platform != "linux", reason="needs /dev/full")
 DATA = ROOT / "data.txt"
 
 
+# ---- Input ----
+def assert_one_error(result, code, *parts):
+    """Check the exit code and a single line of error that holds the parts."""
+    found, out, err = result
+    assert (found, out, err.find("\n")) == (code, "", len(err) - 1)
+    assert err.startswith("gmm-em.py: error: ") and len(err) < 280
+    assert all(part in err for part in parts), err
+
+
+def saved(array):
+    file = io.BytesIO()
+    np.save(file, array)
+    return file.getvalue()
+
+
+NUMBERS = np.arange(12.0)
+GOOD, LENGTH = saved(NUMBERS), b"(12,), }" + 22 * b" "
+FILES = {  # what is in data.txt or data.npy, and what is said of it
+    "only comments": (b"# a\n\n  # b\n", "txt: expected one finite", "found none"),
+    "all numbers on one line": (b"1 2 3\n", "txt:1: ", "'1 2 3'"),
+    "a decimal comma": (b"1.5\n2,5\n", "txt:2: ", "'2,5'", "decimal point"),
+    "NaN": (b"1\nnan\n2\n", "txt:2: ", "'nan'"),
+    "a grouped number": (b"1\n1_000\n", "txt:2: ", "'1_000'"),
+    "digits of another script": ("1\n٣\n".encode(), "txt:2: ", "'٣'"),
+    "a NUL byte": (b"1\n2\0\n3\n", "txt:2: ", r"'2\x00'"),
+    "a Latin-1 byte in a comment": (b"1\n2 # \xb5m\n", "txt:2: ", "'2 # "),
+    "a word": (b"\xef\xbb\xbf1 # b\r\n\r\n# c\r\nbad\r\n", "txt:4: ", "'bad'"),
+    "an endless line": (b"1\n" + b"x" * 10**6, "txt:2: ", "'" + "x" * 40),
+    "an array cut short": (GOOD[:-3], "npy: "),
+    "a header that is no expression": (GOOD.replace(b"}", b" "), "npy: "),
+    "an impossible length": (GOOD.replace(LENGTH, b"(%d,), }" % 10**23), "npy: "),
+    "booleans": (saved(NUMBERS > 3), "npy: ", "bool"),
+    "long doubles": (saved(NUMBERS.astype("g")), "npy: ", "1-D real numbers"),
+    "objects": (saved(np.array([1, None])), "npy: ", "objects"),
+    "two columns": (saved(NUMBERS.reshape(6, 2)), "npy: ", "(6, 2)"),
+}
+
+
+@pytest.mark.parametrize("case", FILES)
+def test_an_unreadable_file_is_named_with_its_line(command, tmp_path, case):
+    content, *parts = FILES[case]
+    name = "data." + parts[0][:3]
+    (tmp_path / name).write_bytes(content)
+    assert_one_error(command(name, 2, 1), 2, f" data.{parts[0]}", *parts[1:])
+
+
+@pytest.mark.parametrize("name", ["two\nlines", "b\udcff.npy", "folder", "folder.npy"])
+def test_a_missing_file_or_a_folder_is_named(command, tmp_path, name):
+    if name.startswith("folder"):
+        (tmp_path / name).mkdir()
+    shown = name.replace("\n", r"\n").replace("\udcff", "?")  # as it is captured
+    assert_one_error(command(name, 2, 1), 2, f"read {shown}: ", " directory\n")
+
+
+BAD_TOL = "-1", "-1e-6", "-.5E+3", "nan", "inf", "-inf", "1e400"
+ODD = "1_0", "١"  # numbers for Python, but for nobody else
+BAD_K = "0", "-3", "1.5", "two", "6-2", "2-", "0-3", "2-3-4", *ODD
+BAD_SD = "-1.0", "-1e-06", "nan", "inf"
+NAMES = "--restarts", "--seed", "--min-sd"
+ARGUMENTS = {
+    "data.txt": "k, tol; try",
+    **{f"data.txt {k} 1": f"or 2-6, found '{k}'" for k in BAD_K},
+    f"data.txt {'9' * 5000} 1": "argument k: expected 1 ≤ k < 1e9 or 2-6, found '999",
+    "data.txt 2 0": "argument tol: expected a finite number > 0, found 0.0",
+    **{f"data.txt 2 {tol}": f"number > 0, found {float(tol)}" for tol in BAD_TOL},
+    "data.txt 2 1 --restarts 1.5": "whole numbers ≥ 0, found (1.5, 0)",
+    "data.txt 2 1 --seed -1e1": "--seed: expected whole numbers ≥ 0, found (0, -10.0)",
+    **{f"data.txt 2 {x}": f"tol: invalid decimal value: '{x}'" for x in (*ODD, "one")},
+    **{f"data.txt 2 1 {x} {odd}": f" {x}: invalid" for x in NAMES for odd in ODD},
+    **{f"data.txt 2 1 --min-sd {sd}": f"1e75, found {sd}" for sd in BAD_SD},
+    "data.txt 2 1 a\nb": "unrecognized arguments: a\\nb",
+}
+
+
+@pytest.mark.parametrize("line", ARGUMENTS)
+def test_wrong_arguments_are_shown(command, tmp_path, line):
+    (tmp_path / "data.txt").write_text("1\n2\n3\n4\n")
+    assert_one_error(command(*line.split(" ")), 2, ARGUMENTS[line], "; try --help")
+
+
+FLOOR, LARGER = " or a floor for σ (--min-sd)\n", " or a larger --min-sd\n"
+FEWER = "where the likelihood is unbounded: use fewer components"
+ENDED = "unbounded; each of 4 starts ended so: use fewer components or a larger tol"
+LONE = "onto the value 90 in iteration 1 (2 of the 7 values), "  # where tol is no help
+BOTH, LOOKS = " or --restarts 100 or a larger tol", ("", " --restarts 0")
+MARKS = "3 3 3 4 4 4 4 5 5 5 8 8 9 9 9 9 10 10 10"  # of which other starts find a fit
+UNFITTABLE = [  # values, k, tol and options, and how the error ends, with its \n
+    ("1 2 2 2", "4 1 --restarts 3", "expected 4 distinct values, found 2: lower k\n"),
+    ("2 3 4 5 6 90 90", "2 1", f"component 2 collapsed {LONE}{FEWER}{FLOOR}"),
+    ("2 3 4 5 6 90 90", "2 1 --min-sd 1e-15", f"{LONE}{FEWER}{LARGER}"),
+    ("1 2 3 4", "4 1e-9", f"{FEWER} or a larger tol{FLOOR}"),
+    ("2 3 4 5 6 90", "2 1e-6 --restarts 10", f"or a larger tol{FLOOR}"),  # of others
+    *((MARKS, f"3 1e-6{look}", f"{FEWER}{BOTH}{FLOOR}") for look in LOOKS),
+    ("1 2 3 4", "4 1e-9 --restarts 3", f"{ENDED}{FLOOR}"),
+]
+
+
+@pytest.mark.parametrize("values, options, end", UNFITTABLE)
+def test_what_has_no_fit_is_code_1_with_advice(command, tmp_path, values, options, end):
+    (tmp_path / "data.txt").write_text(values.replace(" ", "\n"))
+    assert_one_error(command("data.txt", *options.split()), 1, ": data.txt: k = ", end)
+
+
+def test_a_range_of_k_prints_what_can_be_fitted(command, tmp_path):
+    (tmp_path / "data.txt").write_text("0\n1\n7\n8\n")
+    code, out, err = command("data.txt", "1-4", 0.1)
+    alone = "".join(command("data.txt", k, 0.1)[1] for k in (1, 2, 4))
+    assert (code, out, err.count("error: ")) == (1, alone, 1)
+    assert "k = 3: component" in err
+
+
+@pytest.mark.parametrize("end", ["\n", "\r\n", "\r"])
+@pytest.mark.parametrize("mark", ["", "\ufeff"])
+@pytest.mark.parametrize("name", ["data.txt", "x.gz", "x.xz"])  # whatever it is called
+def test_text_is_read_in_every_dress(em, tmp_path, end, mark, name):
+    lines = ["1.5", "2.5", "# comment", "", "4", "  9.25  ", "11 # ten", "1e1", "", ""]
+    (tmp_path / name).write_bytes((mark + end.join(lines)).encode())
+    numbers = em.read_data(tmp_path / name)
+    assert type(numbers) is np.ndarray
+    assert numbers.tolist() == [1.5, 2.5, 4, 9.25, 11, 10]
+
+
+@pytest.mark.parametrize("kind", ["<f8", ">f8", "<f4", "<i2", ">i8", "u1", "f2"])
+def test_arrays_are_read_in_every_kind_of_real_number(em, tmp_path, kind):
+    path, wanted = tmp_path / "data.NPY", np.hstack(em.train(NUMBERS, 2, 1e-6))
+    for array, name in (NUMBERS, path), (NUMBERS[:, None], os.fsencode(path)):
+        path.write_bytes(saved(array.astype(kind)))
+        np.testing.assert_array_equal(np.hstack(em.main(name, 2, 1e-6)), wanted)
+
+
+# ---- The fit ----
 def test_the_fit_is_printed_to_the_last_digit(command, em, data):
     *fit, ll = em.train(data, 3, 1)
     text = f"data: {DATA}\nn: 400\nk: 3\ntol: 1.0\nmin_sd: 0.0\nrestarts: 0\nseed: 0\n"
@@ -34,7 +167,7 @@ def test_a_fit_can_be_repeated_from_what_it_printed(command):
     arguments = "--restarts", 12, "--seed", 3, "--min-sd", 0.1
     _, out, _ = command(DATA, 4, 1e-4, *arguments)
     facts = dict(line.split(": ", 1) for line in out.splitlines()[:-1])
-    assert facts["start"].startswith("random ")
+    assert facts["start"].startswith("random ") and facts["min_sd"] == "0.1"
     again = [facts[key] for key in ("data", "k", "tol")]
     for key in ("restarts", "seed", "min_sd"):
         again += [f"--{key.replace('_', '-')}", facts[key]]
@@ -72,15 +205,6 @@ def ll_of(data, weights, means, varis):
     return logsumexp(logs, axis=1, b=weights).sum()
 
 
-def as_one(weights, means, varis, i, j):
-    """Return the mixture in which i and j are one component, in the place of i."""
-    x = np.array([weights, means, varis], float)
-    w, m, v = x[:, [i, j]]
-    mean = w @ m / w.sum()
-    x[:, i] = w.sum(), mean, w @ (v + (m - mean) ** 2) / w.sum()
-    return np.delete(x, j, axis=1)
-
-
 def data_of(weights, means, varis):
     """Return 100 quantiles of a mixture, as a sample that it fits."""
     quantiles = [(np.arange(n) + 0.5) / n for n in np.round(100 * np.array(weights))]
@@ -90,12 +214,14 @@ def data_of(weights, means, varis):
 def pairs_that_could_be_one(data, fit, least):
     """Return the note on all pairs that cost less than so much as one, or none."""
     told = []
-    for i, j in itertools.combinations(range(len(fit[0])), 2):
-        if fit[0][i] and fit[0][j]:
-            change = ll_of(data, *as_one(*fit, i, j)) - ll_of(data, *fit)
-            if change > -least:
-                change = round(change, 6) + 0  # what is less is rounding
-                told.append(f"{i + 1} and {j + 1} (as one: ll {change:+.2g})")
+    for i, j in itertools.combinations(np.flatnonzero(fit[0]), 2):
+        w, m, v = fit[:, [i, j]]
+        mean, merged = w @ m / w.sum(), np.delete(fit, j, axis=1)
+        merged[:, i] = w.sum(), mean, w @ (v + (m - mean) ** 2) / w.sum()
+        change = ll_of(data, *merged) - ll_of(data, *fit)
+        if change > -least:
+            change = round(change, 6) + 0  # what is less is rounding
+            told.append(f"{i + 1} and {j + 1} (as one: ll {change:+.2g})")
     return [f"components that could be one: {', '.join(told)}"] if told else []
 
 
@@ -152,7 +278,8 @@ def test_a_pair_is_judged_by_tol_and_its_remedies_are_those_that_can_work(notes_
 
 
 def test_what_the_other_starts_tell(em, notes_of):
-    few = "with a component on fewer than 3 points"
+    few = "1 with a component on fewer than 3 points"
+    beaten = f"0 collapses, {few} (one ended 1.3 higher"
     alone = "the best fit was found by one start alone; more --restarts may beat it"
     data, lost = data_of(*fit_of(0)[:3]), em.Collapse("it collapsed", 3, 0.0)
     end = lambda higher, *few: fit_of(ll_of(data, *fit_of(0)[:3]) + higher, *few)  # noqa: E731
@@ -160,12 +287,8 @@ def test_what_the_other_starts_tell(em, notes_of):
         (1e-6, [end(-0.02), end(-5), end(-0.005, 0.01)], alone),
         (1e-3, [end(-0.02), end(-5)], None),  # there is no second stage that could tell
         (1e-6, [end(-0.005), end(-1, 0.01)], None),
-        (
-            1e-6,
-            [end(0), end(1.26, 0.01)],
-            f"0 collapses, 1 {few} (one ended 1.3 higher",
-        ),
-        (1e-6, [end(0), lost, lost, end(-1, 0.01)], f"2 collapses, 1 {few}"),
+        (1e-6, [end(0), end(1.26, 0.01)], beaten),
+        (1e-6, [end(0), lost, lost, end(-1, 0.01)], f"2 collapses, {few}"),
     ]
     for tol, ends, note in cases:
         after = ends + [each for each in ends if each is not lost] * (tol < 1e-3)
@@ -244,26 +367,29 @@ def test_ctrl_c_ends_with_code_130_and_no_traceback(tmp_path):
     assert all(": iteration " in line for line in err.splitlines())
 
 
+MANY = "data.txt 9 1e-3 --restarts 3 --seed 6"
 FIT = r"data: data.txt\n(.*\n){6}start: random .\niterations: \d\d+\n(.*\n){6}"
 NOTE = r"gmm-em.py: note: k = 9: left out of 4 starts: 1 collapses, 2 with a .+\n"
 FAILURE = NOTE + r"gmm-em.py: error: cannot write the result: .+\n"
-ENDS = [
-    ("2>&-", 0, FIT, ""),  # the note has nowhere to go
-    ("2>/dev/full", 0, FIT, ""),
-    ("2>/dev/null | head -1", 0, r"data: data.txt\n", ""),
-    ("| true", 0, "", NOTE),
-    (">/dev/full", 1, "", FAILURE),
-    (">&-", 1, "", FAILURE),
+WRONG = r"gmm-em.py: error: standard input: "
+ENDS = [  # a command with its streams, the exit code, and what is printed
+    (f"$em {MANY} 2>&-", 0, FIT, ""),  # the note has nowhere to go
+    (f"$em {MANY} 2>/dev/full", 0, FIT, ""),
+    (f"$em {MANY} 2>/dev/null | head -1", 0, r"data: data.txt\n", ""),
+    (f"$em {MANY} | true", 0, "", NOTE),
+    (f"$em {MANY} >/dev/full", 1, "", FAILURE),
+    (f"$em {MANY} >&-", 1, "", FAILURE),
+    ("$em - 3 1 </dev/null", 2, "", f"{WRONG}expected one .+\n"),
+    ("seq 2 | $em - 3 1", 1, "", f"{WRONG}k = 3: .+ found 2: .+\n"),
+    ("$em <(seq 2) 3 1", 1, "", r"gmm-em.py: error: /dev/.+ found 2: .+\n"),
 ]
 
 
 @linux
-@pytest.mark.parametrize("streams, code, out, err", ENDS)
-def test_closed_and_full_streams_make_no_noise(streams, code, out, err):
-    command = f"'{sys.executable}' gmm-em.py data.txt 9 1e-3 --restarts 3 --seed 6"
-    done = subprocess.run(f"{command} {streams}", shell=True, **OPTIONS)
-    assert re.fullmatch(out, done.stdout) and re.fullmatch(err, done.stderr)
-    assert done.returncode == code
+@pytest.mark.parametrize("command, code, out, err", ENDS)
+def test_errors_and_closed_and_full_streams_make_no_noise(command, code, out, err):
+    found, *printed = bash(command, cwd=ROOT)
+    assert found == code and all(map(re.fullmatch, (out, err), printed))
 
 
 @linux
@@ -280,6 +406,40 @@ def test_help_is_printed_and_no_docstring_is_needed(em, viz, command):
     for script in em, viz:
         code, out, err = command("--help", script=script)
         assert (code, err) == (0, "") and out.startswith("usage: a script")
-    for arguments in (["gmm-em.py", DATA, "2", "1"], ["gmm-visualize.py", "--help"]):
-        done = subprocess.run([sys.executable, "-OO", *arguments], **OPTIONS)
-        assert done.returncode == 0
+    without = "export PYTHONOPTIMIZE=2; $em data.txt 2 1 && $viz --help"
+    assert bash(without, cwd=ROOT)[0] == 0
+
+
+# ---- README.md ----
+README = (ROOT / "README.md").read_text("utf-8")
+CONSOLE = "".join(re.findall(r"^```console\n(.*?)^```", README, re.M | re.S))
+EXAMPLES = dict(re.findall(r"^\$ (.*)\n((?:[^$].*\n)*)", CONSOLE, re.M))
+assert len(EXAMPLES) == CONSOLE.count("\n$ ") + 1 >= 6
+NUMBER = re.compile(r"-?\d+\.\d+")
+
+
+@pytest.fixture(scope="module")
+def shell(tmp_path_factory):
+    """Return shell(command) -> what it prints, in a folder with what it needs."""
+    folder = tmp_path_factory.mktemp("readme")
+    for name in ("gmm-em.py", "gmm-visualize.py", "data.txt"):
+        (folder / name).symlink_to(ROOT / name)
+    (folder / "python").symlink_to(sys.executable)  # whatever the machine calls it
+    paths = [str(Path(sys.executable).parent), str(folder), os.environ["PATH"]]
+    env = os.environ | {"PATH": os.pathsep.join(paths), "PYTHONUTF8": "1"}
+    return lambda command: bash(f"exec 2>&1; {command}", cwd=folder, env=env)[1]
+
+
+@pytest.mark.parametrize("command", EXAMPLES)
+def test_a_command_prints_what_the_readme_says(shell, command):
+    found, wanted = shell(command), EXAMPLES[command]
+    assert NUMBER.sub("#", found) == NUMBER.sub("#", wanted)
+    # Another processor may round the last digits differently.
+    numbers = [pytest.approx(float(x), rel=1e-6) for x in NUMBER.findall(wanted)]
+    assert [float(number) for number in NUMBER.findall(found)] == numbers
+
+
+def test_the_python_block_runs(shell):
+    block = re.findall(r"^```python\n(.*?)^```", README, re.M | re.S)[0]
+    printed = shell(f"python - <<END\n{block}print(round(ll, 2), *gammas.sum(0))\nEND")
+    assert printed == "-989.79 1.0\n"
