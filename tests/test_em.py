@@ -324,6 +324,12 @@ def test_what_cannot_be_fitted_is_said_before_EM_starts(em, message, data, wrong
         em.train(data, **arguments | wrong)
 
 
+def test_a_start_is_judged_by_its_distance_from_data_far_from_0(em):
+    data = 1e80 + 1e70 * groups((50, 0, 1), (50, 9, 1))
+    means = em.train(data, 2, 1, ([0.5, 0.5], [1e80, 1e80 + 9e70], [1e140] * 2))[1]
+    assert (means - 1e80) / 1e70 == pytest.approx([0, 9], abs=0.5)
+
+
 @pytest.mark.parametrize("weight", [0.5, 0])
 def test_a_start_far_beyond_the_data_gives_a_fit(em, monkeypatch, weight):
     monkeypatch.setattr(em, "BLOCK", 64)
