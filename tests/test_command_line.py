@@ -416,6 +416,7 @@ CONSOLE = "".join(re.findall(r"^```console\n(.*?)^```", README, re.M | re.S))
 EXAMPLES = dict(re.findall(r"^\$ (.*)\n((?:[^$].*\n)*)", CONSOLE, re.M))
 assert len(EXAMPLES) == CONSOLE.count("\n$ ") + 1 >= 6
 NUMBER = re.compile(r"-?\d+\.\d+")
+THREE = np.array([[0.5005, 0.2493, 0.2501], [3.29, 8.987, 14.1], [1.76, 0.2971, 1.263]])
 
 
 @pytest.fixture(scope="module")
@@ -439,7 +440,13 @@ def test_a_command_prints_what_the_readme_says(shell, command):
     assert [float(number) for number in NUMBER.findall(found)] == numbers
 
 
-def test_the_python_block_runs(shell):
+def test_the_python_block_does_what_it_says(shell):
     block = re.findall(r"^```python\n(.*?)^```", README, re.M | re.S)[0]
-    printed = shell(f"python - <<END\n{block}print(round(ll, 2), *gammas.sum(0))\nEND")
-    assert printed == "-989.79 1.0\n"
+    shell("python gmm-em.py data.txt 4 1e-6 --restarts 20 >fit.txt")
+    names = "round(ll, 2), gammas.sum(), *thresholds, *errors, *saved.round(1)"
+    printed = shell(f"python - <<END\n{block}print({names})\nEND").split()
+    found, x, errors, saved = np.split(np.array(printed, float), [2, 4, 7])
+    assert found.tolist() == [-989.79, 1] and saved.tolist() == [2.1, 4.5, 9, 14.1]
+    terms = THREE[0] * norm.pdf(x[:, None], THREE[1], np.sqrt(THREE[2]))
+    assert terms[[0, 1], [0, 1]] == pytest.approx(terms[[0, 1], [1, 2]], rel=0.1)
+    assert errors == pytest.approx(np.sqrt(THREE[2] / THREE[0] / 400), rel=0.3)
