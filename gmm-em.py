@@ -375,8 +375,10 @@ def decimal(word):
 def say(text, end="\n"):
     """Write a line to standard error; in a terminal, over the line of progress."""
     erase = "\r\033[K" if sys.stderr.isatty() else ""
-    with contextlib.suppress(OSError):  # a full disk must not cost the fit
+    try:
         print(erase + text.replace("\n", "\\n"), end=end, file=sys.stderr, flush=True)
+    except OSError:  # a full disk must not cost the fit, nor the exit code at the end
+        sys.stderr = io.StringIO()
 
 
 def fail(text, code):

@@ -29,7 +29,7 @@ def run(script, *arguments, **options):
 
 def bash(command, **options):
     """Run a command with $em and $viz for the scripts -> exit code, stdout, stderr."""
-    python = f"{sys.executable} {ROOT}"
+    python = f"env -u PYTHONUNBUFFERED {sys.executable} {ROOT}"  # buffered, as a user's
     scripts = f"em='{python}/gmm-em.py'; viz='{python}/gmm-visualize.py'"
     options = OPTIONS | {"cwd": None, "encoding": "utf-8"} | options
     done = subprocess.run(["bash", "-c", f"{scripts}; {command}"], **options)
