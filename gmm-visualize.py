@@ -328,8 +328,7 @@ def draw_panels(column, ks, series, lowest, view):
             draw(axes, *curves(*fit["mixture"]), view.bars)
             above = fit["bic"] - lowest["bic"]
             bic = f"{above:+.2f}" if above > 0 else f"= {fit['bic']:.2f}"
-            scores = rf"$\rm ll = {fit['ll']:.2f},\ BIC\ {bic}$"
-            axes.set_title(scores, size=6.5, pad=2)
+            axes.set_title(rf"$\rm ll = {fit['ll']:.2f},\ BIC\ {bic}$", size=6.5, pad=2)
         set_view(axes, view, ticks=3)
         axes.spines["left"].set_visible(False)
         axes.set_ylabel(f"$k = {k}$", rotation=0, ha="right", va="center")
@@ -375,9 +374,8 @@ def read_fits(path):
             fit[key] = value_of(key, line, fit.get("k"))
         except ValueError:
             what = f"{fit['k']} {LISTS[key]}" if key in LISTS else "..."
-            is_old = key in NEW and not line.startswith(key)
-            remedy = ": make it again with this gmm-em.py" if is_old else ""
-            remedy = ": a FIT is what gmm-em.py printed" if key == "data" else remedy
+            is_other = (key in NEW or not (fits or fit)) and not line.startswith(key)
+            remedy = ": make it again with this gmm-em.py" if is_other else ""
             found = f"expected {key}: {what}, found {line[:40]!r}{remedy}"
             raise ValueError(f"{name}:{i}: {found}") from None
         if key == KEYS[-1]:
@@ -553,7 +551,9 @@ def command_line():
     args = parse_arguments()
     try:
         fits = [fit for path in args.fits for fit in read_fits(path)]
-    except (OSError, ValueError) as error:
+    except OSError as error:
+        fail(f"cannot read {error.filename}: {error.strerror}")
+    except ValueError as error:
         fail(error)
     if args.show:
         with contextlib.suppress(Exception):  # of any backend: then Agg stays

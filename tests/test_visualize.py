@@ -23,7 +23,7 @@ STEPS = [(2.54, 1), (5 / 9, 0.1), (1, 1), (0.5, 0.5), (5, 5), (0.4536, 0.1)]
 HEIGHTS = [f"fit.txt --height {text}" for text in (0, -1, "nan", "1_0", "２", 1e9)]
 ARGUMENTS = dict.fromkeys(HEIGHTS, "argument --height: ") | {
     "- -": "standard input:1: expected a whole fit, data to bic, found none",
-    "gone.txt": "[Errno 2] No such file or directory: 'gone.txt'",
+    "gone.txt": "cannot read gone.txt: No such file or directory",
     "fit.txt -o fit.txt": "cannot write fit.txt/data-k2.png: File exists",
     "": "expected fits in writeup/fits, found none: make -C writeup",
 }
