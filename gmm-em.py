@@ -565,8 +565,8 @@ def command_line():
 #     node_weights = chebvander(values, Q - 1).sum(axis=0) @ C
 #     node_weights.sum(), node_weights @ NODES**2  # 5000, and the sum of values**2
 # All that an EM step needs are sums over j of f(x_j), where f is γ_i, γ_i x,
-# γ_i (x - µ_i)² or ln p. In cells narrower than every σ_i, f is nearly a polynomial, so
-# that a step may be made over the nodes, of which there are at most 65,536. Why C: with
+# γ_i (x - µ_i)² or ln p. In narrow cells f is nearly a polynomial (Grid.step tests it),
+# so that a step may be made over the nodes: there are at most 65,536. Why C: with
 # Chebyshev's polynomials T_m, f = sum_m a_m T_m has a_m = sum_q C[m, q] f(z_q), so that
 # w_q = sum_m C[m, q] sum_j T_m(x_j). The w_q sum to the number of values; some may be
 # negative. Trefethen, Approximation Theory and Approximation Practice, 3.
