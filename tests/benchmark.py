@@ -4,7 +4,7 @@
 # ///
 """Measure gmm-em.py against scikit-learn, a plain loop and simpler searches.
 
-Usage: python tests/benchmark.py    (about six minutes on two cores that are free;
+Usage: python tests/benchmark.py    (about seven minutes on two free cores;
                                      needs scikit-learn, and Linux)
 
 Every fit runs on one core. Fits that are compared have the same start and stop at the
